@@ -1,0 +1,158 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Data flows down this list of targets; imports point up it. A target exists because it forbids an
+// import that someone would be tempted to write: see contrib/decisions/0002.
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+
+let package = Package(
+    name: "codex-telemetryd",
+    platforms: [.macOS(.v26)],
+    products: [
+        .library(name: "CodexTelemetry", targets: ["CodexTelemetry"]),
+        .executable(name: "codex-telemetryd", targets: ["codex-telemetryd"]),
+    ],
+    traits: [
+        .trait(
+            name: "Journald",
+            description: "Forward to systemd's journal and read it back (needs libsystemd)."),
+        .default(enabledTraits: ["Journald"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Bytes.
+        .target(name: "CByteCoding"),
+        .target(name: "ByteCoding", dependencies: ["CByteCoding"], swiftSettings: strict),
+        // The only system calls and unsafe code.
+        .target(name: "CSystemIO"),
+        .target(name: "SystemIO", dependencies: ["CSystemIO"], swiftSettings: strict),
+        // The one codec of our records.
+        .target(name: "TelemetryBatch", dependencies: ["ByteCoding"], swiftSettings: strict),
+        // What users import.
+        .target(
+            name: "CodexTelemetry", dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO"],
+            swiftSettings: strict),
+        // Opaque batches on disk.
+        .target(
+            name: "SegmentLog", dependencies: ["ByteCoding", "SystemIO"], swiftSettings: strict),
+        // Dialects to operations.
+        .target(
+            name: "Meaning", dependencies: ["ByteCoding", "TelemetryBatch"], swiftSettings: strict),
+        // From a peer's bytes to an appended, acknowledged batch.
+        .target(
+            name: "Receive",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", nio, nioPosix, logging,
+                lifecycle,
+            ], swiftSettings: strict),
+        // What an exporter is, and the runner of its cursor.
+        .target(
+            name: "Export",
+            dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", logging],
+            swiftSettings: strict),
+        .systemLibrary(
+            name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(
+            name: "JournalExport",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Export",
+                logging,
+                .target(
+                    name: "CSystemd",
+                    condition: .when(platforms: [.linux], traits: ["Journald"])),
+            ], swiftSettings: strict),
+        // The questions a CLI may ask an agent, and the answers.
+        .target(name: "Control", dependencies: ["ByteCoding"], swiftSettings: strict),
+        // Stored records, selected and shown to people and scripts.
+        .target(
+            name: "Inspect",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control",
+            ], swiftSettings: strict),
+        // Configuration and wiring: the composition root.
+        .target(
+            name: "Agent",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
+                "Export", "JournalExport", "Control", nio, nioPosix, logging, lifecycle,
+                .product(name: "Yams", package: "Yams"),
+                .target(
+                    name: "CSystemd",
+                    condition: .when(platforms: [.linux], traits: ["Journald"])),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "codex-telemetryd",
+            dependencies: [
+                "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch",
+                "SegmentLog", "Meaning", "ByteCoding",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
+        // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),
+        .testTarget(
+            name: "TelemetryBatchTests", dependencies: ["TelemetryBatch", "ByteCoding"],
+            swiftSettings: strict),
+        .testTarget(name: "SystemIOTests", dependencies: ["SystemIO"], swiftSettings: strict),
+        .testTarget(
+            name: "SegmentLogTests", dependencies: ["SegmentLog", "ByteCoding", "SystemIO"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CodexTelemetryTests",
+            dependencies: ["CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MeaningTests", dependencies: ["Meaning", "TelemetryBatch", "ByteCoding"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ReceiveTests",
+            dependencies: [
+                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", nio,
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ExportTests",
+            dependencies: ["Export", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "JournalExportTests",
+            dependencies: [
+                "JournalExport", "Export", "SegmentLog", "Meaning", "TelemetryBatch", "ByteCoding",
+                "SystemIO",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ControlTests", dependencies: ["Control", "ByteCoding"], swiftSettings: strict),
+        .testTarget(
+            name: "InspectTests",
+            dependencies: [
+                "Inspect", "Meaning", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO",
+                "Control",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests",
+            dependencies: ["Agent", "Control", "Receive", "SegmentLog", "SystemIO", "ByteCoding"],
+            swiftSettings: strict),
+    ]
+)
