@@ -46,11 +46,14 @@ let package = Package(
         // The only system calls and unsafe code.
         .target(name: "CSystemIO"),
         .target(name: "SystemIO", dependencies: ["CSystemIO"], swiftSettings: strict),
+        // Where an agent's sockets, state and configuration are: one answer for client, CLI and agent.
+        .target(name: "Places", swiftSettings: strict),
         // The one codec of our records.
         .target(name: "TelemetryBatch", dependencies: ["ByteCoding"], swiftSettings: strict),
         // What users import.
         .target(
-            name: "CodexTelemetry", dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO"],
+            name: "CodexTelemetry",
+            dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO", "Places"],
             swiftSettings: strict),
         // Opaque batches on disk.
         .target(
@@ -82,19 +85,22 @@ let package = Package(
                     condition: .when(platforms: [.linux], traits: ["Journald"])),
             ], swiftSettings: strict),
         // The questions a CLI may ask an agent, and the answers.
-        .target(name: "Control", dependencies: ["ByteCoding"], swiftSettings: strict),
+        .target(
+            name: "Control", dependencies: ["ByteCoding", "SystemIO", "Places"],
+            swiftSettings: strict),
         // Stored records, selected and shown to people and scripts.
         .target(
             name: "Inspect",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control",
+                "Places",
             ], swiftSettings: strict),
         // Configuration and wiring: the composition root.
         .target(
             name: "Agent",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
-                "Export", "JournalExport", "Control", nio, nioPosix, logging, lifecycle,
+                "Export", "JournalExport", "Control", "Places", nio, nioPosix, logging, lifecycle,
                 .product(name: "Yams", package: "Yams"),
                 .target(
                     name: "CSystemd",
@@ -104,7 +110,7 @@ let package = Package(
             name: "codex-telemetryd",
             dependencies: [
                 "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch",
-                "SegmentLog", "Meaning", "ByteCoding",
+                "SegmentLog", "Meaning", "ByteCoding", "Places",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
@@ -142,7 +148,9 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "ControlTests", dependencies: ["Control", "ByteCoding"], swiftSettings: strict),
+            name: "ControlTests", dependencies: ["Control", "ByteCoding", "SystemIO"],
+            swiftSettings: strict),
+        .testTarget(name: "PlacesTests", dependencies: ["Places"], swiftSettings: strict),
         .testTarget(
             name: "InspectTests",
             dependencies: [
