@@ -1,0 +1,157 @@
+/// A file system's size and what of it is free for us, in bytes.
+package struct StorageSpace: Sendable, Equatable {
+    /// All of it.
+    package var total: UInt64
+    /// Free, without what is kept for root.
+    package var available: UInt64
+    /// Both given.
+    package init(total: UInt64, available: UInt64) {
+        self.total = total
+        self.available = available
+    }
+}
+
+/// One directory of files, as far as the log needs it: the machine's own, or a test's that tears
+/// writes, forgets what was not synced and fills up.
+package protocol Storage: Sendable {
+    /// Where it is, for people.
+    var place: String { get }
+    /// Names of the files and directories in it, sorted.
+    func list() throws(SystemError) -> [String]
+    /// A directory in it, made if `create`.
+    func directory(_ name: String, create: Bool) throws(SystemError) -> any Storage
+    /// Opens a file.
+    func open(_ name: String, _ mode: StorageOpenMode) throws(SystemError) -> any StorageFile
+    /// Gives a file another name in this directory, over what had it.
+    func rename(_ old: String, to new: String) throws(SystemError)
+    /// Takes a file's name away; false if there was none. Open files live on.
+    @discardableResult func remove(_ name: String) throws(SystemError) -> Bool
+    /// Returns once names made, changed and taken away survive loss of power.
+    func syncNames() throws(SystemError)
+    /// Space of the file system.
+    func space() throws(SystemError) -> StorageSpace
+}
+
+/// How a `Storage` opens a file.
+package enum StorageOpenMode: Sendable {
+    /// To read; it must be there.
+    case read
+    /// To read and write; it must be there.
+    case readWrite
+    /// To read and write; it must not be there.
+    case createNew
+    /// To read and write; made or emptied.
+    case replace
+}
+
+/// An open file: closed when nobody holds it any more.
+package protocol StorageFile: AnyObject, Sendable {
+    /// Bytes.
+    func size() throws(SystemError) -> UInt64
+    /// Bytes of disk that it takes.
+    func allocated() throws(SystemError) -> UInt64
+    /// Reads until `range` of `bytes` is full or the file ends; the number of bytes read.
+    func read(into bytes: inout [UInt8], range: Range<Int>, at position: UInt64)
+        throws(SystemError) -> Int
+    /// Writes all bytes; on an error part of them may have been written.
+    func write(_ bytes: RawSpan, at position: UInt64) throws(SystemError)
+    /// Cuts or extends it with zeros.
+    func setSize(_ size: UInt64) throws(SystemError)
+    /// Reserves space; it grows with zeros. May not be possible.
+    func allocate(_ range: Range<UInt64>) throws(SystemError)
+    /// Returns once its bytes survive loss of power.
+    func sync() throws(SystemError)
+    /// Takes its exclusive lock; false if another process holds it.
+    func lock() throws(SystemError) -> Bool
+}
+
+/// The machine's own directory.
+package struct DirectoryStorage: Storage {
+    /// Its path.
+    package let place: String
+    let mode: UInt32
+
+    /// A directory that is there.
+    package init(opening path: String) { self.init(path: path, mode: 0o600) }
+
+    /// A directory, made with all above it if it is missing, for the owner alone.
+    package init(creating path: String) throws(SystemError) {
+        try Files.makeDirectories(path)
+        self.init(path: path, mode: 0o600)
+    }
+
+    private init(path: String, mode: UInt32) {
+        place = path
+        self.mode = mode
+    }
+
+    /// Names in it.
+    package func list() throws(SystemError) -> [String] { try Files.list(place) }
+
+    /// A directory in it.
+    package func directory(_ name: String, create: Bool) throws(SystemError) -> any Storage {
+        let path = place + "/" + name
+        if create { try Files.makeDirectory(path) }
+        return DirectoryStorage(path: path, mode: mode)
+    }
+
+    /// Opens a file.
+    package func open(_ name: String, _ openMode: StorageOpenMode) throws(SystemError)
+        -> any StorageFile
+    {
+        let options: OpenOptions =
+            switch openMode {
+            case .read: [.read, .noFollow]
+            case .readWrite: [.readWrite, .noFollow]
+            case .createNew: [.readWrite, .exclusive, .noFollow]
+            case .replace: [.readWrite, .create, .truncate, .noFollow]
+            }
+        return RealFile(try Files.open(place + "/" + name, options, mode: mode))
+    }
+
+    /// Renames.
+    package func rename(_ old: String, to new: String) throws(SystemError) {
+        try Files.rename(place + "/" + old, to: place + "/" + new)
+    }
+
+    /// Removes.
+    @discardableResult
+    package func remove(_ name: String) throws(SystemError) -> Bool {
+        try Files.remove(place + "/" + name)
+    }
+
+    /// Syncs the directory.
+    package func syncNames() throws(SystemError) { try Files.syncDirectory(place) }
+
+    /// Space of its file system.
+    package func space() throws(SystemError) -> StorageSpace { try Files.space(place) }
+}
+
+/// An open file of the machine.
+final class RealFile: StorageFile {
+    private let descriptor: FileDescriptor
+
+    init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+
+    func size() throws(SystemError) -> UInt64 { try descriptor.size() }
+
+    func allocated() throws(SystemError) -> UInt64 { try Files.facts(descriptor).allocated }
+
+    func read(into bytes: inout [UInt8], range: Range<Int>, at position: UInt64)
+        throws(SystemError) -> Int
+    {
+        try descriptor.read(into: &bytes, range: range, at: position)
+    }
+
+    func write(_ bytes: RawSpan, at position: UInt64) throws(SystemError) {
+        try descriptor.write(bytes, at: position)
+    }
+
+    func setSize(_ size: UInt64) throws(SystemError) { try descriptor.setSize(size) }
+
+    func allocate(_ range: Range<UInt64>) throws(SystemError) { try descriptor.allocate(range) }
+
+    func sync() throws(SystemError) { try descriptor.syncData() }
+
+    func lock() throws(SystemError) -> Bool { try descriptor.lock() }
+}

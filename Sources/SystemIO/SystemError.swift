@@ -1,0 +1,78 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A system call that failed: which, on what, and why.
+package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The C library's error number.
+    package let errno: Int32
+    /// What was tried, a verb: `open`, `connect`.
+    package let operation: StaticOperation
+    /// On which path, if on one.
+    package let path: String?
+
+    /// A verb, so that no error costs a string.
+    package enum StaticOperation: String, Sendable {
+        case open, read, write, sync, allocate, truncate, rename, remove, list, lock, stat, space
+        case makeDirectory = "make directory"
+        case socket, connect, bind, accept, send, receive, peer, poll, pipe, memfd
+        case spawn, wait, signal, thread, fork, random, seek
+    }
+
+    /// An error with the given number.
+    package init(errno: Int32, operation: StaticOperation, path: String? = nil) {
+        self.errno = errno
+        self.operation = operation
+        self.path = path
+    }
+
+    /// `open /var/lib/x: Permission denied (13)`.
+    package var description: String {
+        let reason = String(cString: strerror(errno))
+        let place = path.map { " \($0)" } ?? ""
+        return "\(operation.rawValue)\(place): \(reason) (\(errno))"
+    }
+
+    /// There is no space, or no quota, left.
+    package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
+    /// There is no such file.
+    package var isNotFound: Bool { errno == ENOENT || errno == ENOTDIR }
+    /// A non-blocking call would have waited, or a time limit passed.
+    package var wouldBlock: Bool { errno == EAGAIN || errno == EWOULDBLOCK || errno == EINPROGRESS }
+    /// The other end is gone.
+    package var isDisconnected: Bool {
+        errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN || errno == ECONNREFUSED
+    }
+    /// We may not.
+    package var isPermission: Bool { errno == EACCES || errno == EPERM }
+    /// It is there already.
+    package var alreadyExists: Bool { errno == EEXIST }
+}
+
+/// Turns a shim's negative result into an error.
+@discardableResult
+func check<Value: BinaryInteger>(
+    _ result: Value, _ operation: SystemError.StaticOperation, _ path: String? = nil
+) throws(SystemError) -> Value {
+    if result < 0 {
+        throw SystemError(
+            errno: Int32(truncatingIfNeeded: -Int64(result)), operation: operation, path: path)
+    }
+    return result
+}
+
+/// Turns a C library's -1 into an error, and tries again when a signal interrupted it.
+func checkErrno<Value: BinaryInteger>(
+    _ operation: SystemError.StaticOperation, _ path: String? = nil, _ call: () -> Value
+) throws(SystemError) -> Value {
+    while true {
+        let result = call()
+        if result >= 0 { return result }
+        if errno == EINTR { continue }
+        throw SystemError(errno: errno, operation: operation, path: path)
+    }
+}
