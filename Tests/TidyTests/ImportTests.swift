@@ -1,0 +1,91 @@
+import Testing
+
+/// The table of contrib/decisions/0002: what each target may import, the standard library aside.
+private let allowed: [String: Set<String>] = [
+    "ByteCoding": ["CByteCoding"],
+    "SystemIO": ["CSystemIO", "Glibc", "Musl", "Darwin"],
+    "Places": [],
+    "TelemetryBatch": ["ByteCoding"],
+    "CodexTelemetry": ["ByteCoding", "TelemetryBatch", "SystemIO", "Places"],
+    "SegmentLog": ["ByteCoding", "SystemIO"],
+    "Meaning": ["ByteCoding", "TelemetryBatch"],
+    "Receive": [
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "NIOCore", "NIOPosix", "Logging",
+        "ServiceLifecycle",
+    ],
+    "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],
+    "JournalExport": [
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Export", "Logging",
+        "CSystemd",
+    ],
+    "Control": ["ByteCoding", "SystemIO", "Places", "FoundationEssentials"],
+    "Inspect": [
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control", "Places",
+    ],
+    "Agent": [
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive", "Export",
+        "JournalExport", "Control", "Places", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
+        "Yams", "CSystemd", "FoundationEssentials",
+    ],
+    "codex-telemetryd": [
+        "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch", "SegmentLog",
+        "Meaning", "ByteCoding", "Places", "ArgumentParser", "FoundationEssentials",
+    ],
+]
+
+/// Targets without Swift.
+private let shims: Set<String> = ["CByteCoding", "CSystemIO", "CSystemd"]
+
+/// Modules of the toolchain that anyone may import.
+private let toolchain: Set<String> = ["Swift", "Synchronization", "_Concurrency"]
+
+/// The module that a line imports.
+private func importedModule(_ line: Substring) -> String? {
+    var words = line.code.split(separator: " ").map(String.init)
+    while let first = words.first,
+        first.hasPrefix("@") || ["public", "package", "internal", "private"].contains(first)
+    {
+        words.removeFirst()
+    }
+    guard words.first == "import", words.count >= 2 else { return nil }
+    let kinds: Set = ["struct", "class", "enum", "protocol", "func", "var", "let", "typealias"]
+    let path = kinds.contains(words[1]) && words.count > 2 ? words[2] : words[1]
+    return path.split(separator: ".").first.map(String.init)
+}
+
+@Suite struct ImportTests {
+    @Test func `every target is in the table of imports`() throws {
+        let folders = Set(try Repository.names(in: "Sources"))
+        #expect(folders == Set(allowed.keys).union(shims))
+    }
+
+    @Test func `no target imports what it may not`() throws {
+        for file in try Repository.swiftFiles(below: "Sources") {
+            let mayImport = (allowed[file.target] ?? []).union(toolchain)
+            for (index, line) in file.lines.enumerated() {
+                guard let module = importedModule(line) else { continue }
+                #expect(mayImport.contains(module), "\(file.place(at: index))")
+            }
+        }
+    }
+
+    @Test func `the parser of imports sees every form`() {
+        #expect(importedModule("import A") == "A")
+        #expect(importedModule("@preconcurrency package import struct B.C // why") == "B")
+        #expect(importedModule("internal import D") == "D")
+        #expect(importedModule("// import E") == nil)
+        #expect(importedModule("let important = 1") == nil)
+    }
+
+    /// Pointers are written where system calls and other people's C need them, and nowhere else.
+    @Test func `unsafe code is in few named targets`() throws {
+        let named: Set = ["ByteCoding", "SystemIO", "JournalExport"]
+        for file in try Repository.swiftFiles(below: "Sources") where !named.contains(file.target) {
+            let places = file.places { line in
+                ["UnsafeRaw", "UnsafeMutable", "UnsafePointer", "UnsafeBuffer", "unsafeBitCast"]
+                    .contains { line.code.contains($0) }
+            }
+            #expect(places.isEmpty, "\(places.joined(separator: "\n"))")
+        }
+    }
+}
