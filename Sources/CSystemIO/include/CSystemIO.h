@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "CSystemIOCommand.h"
+
 // Nanoseconds since 1970 of the wall clock.
 static inline uint64_t cxt_wall_ns(void) {
     struct timespec t;
