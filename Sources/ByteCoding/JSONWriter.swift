@@ -1,0 +1,136 @@
+/// A streaming writer of JSON (RFC 8259) into bytes, without white space.
+///
+/// The caller gives a balanced sequence of calls; commas and colons are the writer's. Doubles that
+/// JSON cannot hold become the strings `"NaN"`, `"Infinity"`, `"-Infinity"`; text that is not UTF-8
+/// is repaired with U+FFFD.
+package struct JSONWriter: Sendable {
+    /// What is written so far.
+    package private(set) var bytes: [UInt8] = []
+    /// Whether the next value needs a comma before it.
+    private var needsComma = false
+
+    /// An empty writer.
+    package init() {}
+
+    /// What is written, as text.
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// Forgets the content and keeps the memory.
+    package mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        needsComma = false
+    }
+
+    /// Begins an object.
+    package mutating func beginObject() { open(UInt8(ascii: "{")) }
+
+    /// Ends an object.
+    package mutating func endObject() { close(UInt8(ascii: "}")) }
+
+    /// Begins an array.
+    package mutating func beginArray() { open(UInt8(ascii: "[")) }
+
+    /// Ends an array.
+    package mutating func endArray() { close(UInt8(ascii: "]")) }
+
+    /// Writes a member's name.
+    package mutating func key(_ name: String) {
+        string(name)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// Writes a string.
+    package mutating func string(_ value: String) {
+        separate()
+        var value = value
+        value.withUTF8 { quote($0) }
+    }
+
+    /// Writes a string from UTF-8, repaired if it is not.
+    package mutating func string(utf8 value: RawSpan) {
+        guard isUTF8(value) else {
+            string(value.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
+            return
+        }
+        separate()
+        value.withUnsafeBytes { quote($0) }
+    }
+
+    /// Writes an integer as a number.
+    package mutating func integer(_ value: some BinaryInteger) {
+        separate()
+        bytes.append(contentsOf: String(value).utf8)
+    }
+
+    /// Writes a double in the shortest form that reads back equal.
+    package mutating func double(_ value: Double) {
+        if value.isFinite {
+            separate()
+            bytes.append(contentsOf: value.description.utf8)
+        } else if value.isNaN {
+            string("NaN")
+        } else {
+            string(value < 0 ? "-Infinity" : "Infinity")
+        }
+    }
+
+    /// Writes `true` or `false`.
+    package mutating func bool(_ value: Bool) {
+        separate()
+        bytes.append(contentsOf: (value ? "true" : "false").utf8)
+    }
+
+    /// Writes `null`.
+    package mutating func null() {
+        separate()
+        bytes.append(contentsOf: "null".utf8)
+    }
+
+    /// Writes JSON that is already text: the caller answers for it.
+    package mutating func raw(_ json: String) {
+        separate()
+        bytes.append(contentsOf: json.utf8)
+    }
+
+    /// Ends a line, for streams of one object a line.
+    package mutating func newline() {
+        bytes.append(0x0A)
+        needsComma = false
+    }
+
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+
+    private mutating func open(_ bracket: UInt8) {
+        separate()
+        bytes.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func close(_ bracket: UInt8) {
+        bytes.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func quote(_ text: some Sequence<UInt8>) {
+        bytes.append(0x22)
+        for byte in text {
+            switch byte {
+            case 0x22: bytes.append(contentsOf: [0x5C, 0x22])
+            case 0x5C: bytes.append(contentsOf: [0x5C, 0x5C])
+            case 0x0A: bytes.append(contentsOf: [0x5C, 0x6E])
+            case 0x0D: bytes.append(contentsOf: [0x5C, 0x72])
+            case 0x09: bytes.append(contentsOf: [0x5C, 0x74])
+            case 0x00..<0x20, 0x7F:
+                bytes.append(contentsOf: "\\u00".utf8)
+                bytes.append(Hexadecimal.digit(byte >> 4))
+                bytes.append(Hexadecimal.digit(byte & 0xF))
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(0x22)
+    }
+}
