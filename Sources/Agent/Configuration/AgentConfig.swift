@@ -1,0 +1,133 @@
+/// What the agent will do: every value checked, defaults filled in. Made once at start and again at
+/// each reload, from the built-in default and what the file adds to it.
+package struct AgentConfig: Sendable, Equatable {
+    /// When an append becomes durable.
+    package enum Fsync: String, Sendable, CaseIterable {
+        /// Within `log.fsync_interval` or `log.fsync_bytes`; acks come after the write.
+        case interval
+        /// Before the ack.
+        case everyCommit = "every_commit"
+    }
+
+    /// What journald is given.
+    package enum JournalDetail: String, Sendable, CaseIterable {
+        /// One entry for each operation and each error.
+        case operations
+        /// One entry for each record.
+        case all
+    }
+
+    /// Where a new cursor begins.
+    package enum StartAt: String, Sendable, CaseIterable {
+        /// With what comes.
+        case end
+        /// With the oldest that the log has.
+        case beginning
+    }
+
+    /// The segment log. Key: `log`.
+    package struct Log: Sendable, Equatable {
+        /// Key `log.fsync`, default `interval`.
+        package var fsync = Fsync.interval
+        /// Key `log.fsync_interval`, default 100 ms, 1 ms to 60 s.
+        package var fsyncInterval = Duration.milliseconds(100)
+        /// Key `log.fsync_bytes`, default 8 MiB.
+        package var fsyncBytes: UInt64 = 8 << 20
+        /// Key `log.cap`, default the smaller of 1 GiB and 5 % of the file system (nil).
+        package var capBytes: UInt64?
+        /// Key `log.retention`, default 7 days.
+        package var retention = Duration.seconds(7 * 86_400)
+        /// Key `log.reserve`, default 16 MiB: set aside so that a full disk can still be cleaned.
+        package var reserveBytes: UInt64 = 16 << 20
+    }
+
+    /// The socket that producers write to. Key: `receivers.codex`.
+    package struct Intake: Sendable, Equatable {
+        /// Key `receivers.codex.enabled`, default true.
+        package var enabled = true
+        /// Key `receivers.codex.connections_max`, default 1,024.
+        package var connectionsMax = 1024
+        /// Key `receivers.codex.connections_per_user_max`, default 512.
+        package var connectionsPerUserMax = 512
+        /// Key `receivers.codex.in_flight_bytes_max`, default 64 MiB, all connections together.
+        package var inFlightBytesMax: UInt64 = 64 << 20
+        /// Key `receivers.codex.in_flight_bytes_per_connection_max`, default 8 MiB.
+        package var inFlightBytesPerConnectionMax: UInt64 = 8 << 20
+    }
+
+    /// Forwarding to journald. Key: `exporters.journald`.
+    package struct Journald: Sendable, Equatable {
+        /// Key `exporters.journald.enabled`, default true.
+        package var enabled = true
+        /// Key `exporters.journald.detail`, default `operations`.
+        package var detail = JournalDetail.operations
+        /// Key `exporters.journald.entries_per_second_max`, default 1,000; 0 means no cap.
+        package var entriesPerSecondMax: UInt64 = 1000
+        /// Key `exporters.journald.bytes_per_day_max`, default 256 MiB; 0 means no cap.
+        package var bytesPerDayMax: UInt64 = 256 << 20
+        /// Key `exporters.journald.metrics_interval`, default 60 s.
+        package var metricsInterval = Duration.seconds(60)
+        /// Key `exporters.journald.start_at`, default `end`.
+        package var startAt = StartAt.end
+    }
+
+    /// How much the agent says of itself. Key `service.telemetry.logs.level`, default `info`.
+    package enum LogLevel: String, Sendable, CaseIterable {
+        /// From the finest to the coarsest.
+        case debug, info, warn, error
+    }
+
+    /// Key `log`.
+    package var log = Log()
+    /// Key `receivers.codex`.
+    package var intake = Intake()
+    /// Key `exporters.journald`.
+    package var journald = Journald()
+    /// Key `service.telemetry.logs.level`.
+    package var logLevel = LogLevel.info
+
+    /// The built-in default.
+    package init() {}
+}
+
+/// One value of the result, for `config`: what it is and where it came from.
+package struct ConfigEntry: Sendable, Equatable {
+    /// Dotted path, as in the file.
+    package let key: String
+    /// As it would be written in the file.
+    package let value: String
+    /// `default`, or `FILE:LINE`.
+    package let origin: String
+}
+
+extension AgentConfig {
+    /// Every key with its value, in a fixed order; `origins` says which were set by a file.
+    package func entries(origins: [String: String]) -> [ConfigEntry] {
+        let values: [(String, String)] = [
+            ("receivers.codex.enabled", "\(intake.enabled)"),
+            ("receivers.codex.connections_max", "\(intake.connectionsMax)"),
+            ("receivers.codex.connections_per_user_max", "\(intake.connectionsPerUserMax)"),
+            ("receivers.codex.in_flight_bytes_max", Quantity.bytes(intake.inFlightBytesMax)),
+            (
+                "receivers.codex.in_flight_bytes_per_connection_max",
+                Quantity.bytes(intake.inFlightBytesPerConnectionMax)
+            ),
+            ("exporters.journald.enabled", "\(journald.enabled)"),
+            ("exporters.journald.detail", journald.detail.rawValue),
+            ("exporters.journald.entries_per_second_max", "\(journald.entriesPerSecondMax)"),
+            ("exporters.journald.bytes_per_day_max", Quantity.bytes(journald.bytesPerDayMax)),
+            ("exporters.journald.metrics_interval", Quantity.duration(journald.metricsInterval)),
+            ("exporters.journald.start_at", journald.startAt.rawValue),
+            ("log.fsync", log.fsync.rawValue),
+            ("log.fsync_interval", Quantity.duration(log.fsyncInterval)),
+            ("log.fsync_bytes", Quantity.bytes(log.fsyncBytes)),
+            ("log.cap", log.capBytes.map(Quantity.bytes) ?? "min(1GiB, 5% of the file system)"),
+            ("log.retention", Quantity.duration(log.retention)),
+            ("log.reserve", Quantity.bytes(log.reserveBytes)),
+            ("service.telemetry.logs.level", logLevel.rawValue),
+        ]
+        return values.map {
+            ConfigEntry(key: $0.0, value: $0.1, origin: origins[$0.0] ?? "default")
+        }
+    }
+}

@@ -1,0 +1,129 @@
+/// What a configuration file may say: the one table that reading, errors and the reference use.
+indirect enum ConfigSchema {
+    /// A mapping of known keys.
+    case section([String: ConfigSchema])
+    /// A scalar: what it must be, for the error; and how it is set (false: it is not that).
+    case value(expected: String, assign: (inout AgentConfig, String) -> Bool)
+
+    static var root: ConfigSchema {
+        .section([
+            "receivers": .section(["codex": .section(intake)]),
+            "exporters": .section(["journald": .section(journald)]),
+            "log": .section(log),
+            "service": .section([
+                "telemetry": .section([
+                    "logs": .section(["level": choice(\.logLevel)])
+                ])
+            ]),
+        ])
+    }
+
+    private static var intake: [String: ConfigSchema] {
+        [
+            "enabled": flag(\.intake.enabled),
+            "connections_max": number(\.intake.connectionsMax, 1...65_536),
+            "connections_per_user_max": number(\.intake.connectionsPerUserMax, 1...65_536),
+            "in_flight_bytes_max": size(\.intake.inFlightBytesMax, (8 << 20)...(4 << 30)),
+            "in_flight_bytes_per_connection_max": size(
+                \.intake.inFlightBytesPerConnectionMax, (4 << 20)...(1 << 30)),
+        ]
+    }
+
+    private static var journald: [String: ConfigSchema] {
+        [
+            "enabled": flag(\.journald.enabled),
+            "detail": choice(\.journald.detail),
+            "entries_per_second_max": count(\.journald.entriesPerSecondMax),
+            "bytes_per_day_max": size(\.journald.bytesPerDayMax, 0...(1 << 50)),
+            "metrics_interval": duration(
+                \.journald.metricsInterval, .seconds(1)...(.seconds(86_400))),
+            "start_at": choice(\.journald.startAt),
+        ]
+    }
+
+    private static var log: [String: ConfigSchema] {
+        [
+            "fsync": choice(\.log.fsync),
+            "fsync_interval": duration(\.log.fsyncInterval, .milliseconds(1)...(.seconds(60))),
+            "fsync_bytes": size(\.log.fsyncBytes, 4096...(1 << 30)),
+            "cap": .value(expected: "a size of at least 8MiB, as 512MiB or 1GiB") { config, text in
+                guard let bytes = Quantity.bytes(parsing: text), bytes >= 8 << 20 else {
+                    return false
+                }
+                config.log.capBytes = bytes
+                return true
+            },
+            "retention": duration(\.log.retention, .seconds(60)...(.seconds(3650 * 86_400))),
+            "reserve": size(\.log.reserveBytes, 0...(1 << 30)),
+        ]
+    }
+
+    private static func flag(_ path: WritableKeyPath<AgentConfig, Bool>) -> ConfigSchema {
+        .value(expected: "true or false") { config, text in
+            switch text.lowercased() {
+            case "true": config[keyPath: path] = true
+            case "false": config[keyPath: path] = false
+            default: return false
+            }
+            return true
+        }
+    }
+
+    private static func number(
+        _ path: WritableKeyPath<AgentConfig, Int>, _ range: ClosedRange<Int>
+    ) -> ConfigSchema {
+        .value(expected: "a number from \(range.lowerBound) to \(range.upperBound)") {
+            config, text in
+            guard let value = Int(text), range.contains(value) else { return false }
+            config[keyPath: path] = value
+            return true
+        }
+    }
+
+    private static func count(_ path: WritableKeyPath<AgentConfig, UInt64>) -> ConfigSchema {
+        .value(expected: "a number, 0 for no cap") { config, text in
+            guard let value = UInt64(text) else { return false }
+            config[keyPath: path] = value
+            return true
+        }
+    }
+
+    private static func size(
+        _ path: WritableKeyPath<AgentConfig, UInt64>, _ range: ClosedRange<UInt64>
+    ) -> ConfigSchema {
+        let bounds = "\(Quantity.bytes(range.lowerBound)) to \(Quantity.bytes(range.upperBound))"
+        return .value(expected: "a size, \(bounds), as 512KiB or 8MiB") { config, text in
+            guard let value = Quantity.bytes(parsing: text), range.contains(value) else {
+                return false
+            }
+            config[keyPath: path] = value
+            return true
+        }
+    }
+
+    private static func duration(
+        _ path: WritableKeyPath<AgentConfig, Duration>, _ range: ClosedRange<Duration>
+    ) -> ConfigSchema {
+        let bounds =
+            "\(Quantity.duration(range.lowerBound)) to \(Quantity.duration(range.upperBound))"
+        return .value(expected: "a duration, \(bounds), as 100ms, 10s or 7d") { config, text in
+            guard let value = Quantity.duration(parsing: text), range.contains(value) else {
+                return false
+            }
+            config[keyPath: path] = value
+            return true
+        }
+    }
+
+    private static func choice<Choice>(
+        _ path: WritableKeyPath<AgentConfig, Choice>
+    ) -> ConfigSchema
+    where Choice: RawRepresentable & CaseIterable, Choice.RawValue == String {
+        let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+        return .value(expected: "one of \(names)") { config, text in
+            guard let value = Choice(rawValue: text) else { return false }
+            config[keyPath: path] = value
+            return true
+        }
+    }
+}
