@@ -36,6 +36,9 @@ private let allowed: [String: Set<String>] = [
 /// Targets without Swift.
 private let shims: Set<String> = ["CByteCoding", "CSystemIO", "CSystemd"]
 
+/// libsystemd hands the agent its sockets in C arrays: the one place outside where unsafe code lives.
+private let serviceManager = "Sources/Agent/ServiceManager/ServiceManager.swift"
+
 /// Modules of the toolchain that anyone may import.
 private let toolchain: Set<String> = ["Swift", "Synchronization", "_Concurrency"]
 
@@ -61,7 +64,8 @@ private func importedModule(_ line: Substring) -> String? {
 
     @Test func `no target imports what it may not`() throws {
         for file in try Repository.swiftFiles(below: "Sources") {
-            let mayImport = (allowed[file.target] ?? []).union(toolchain)
+            var mayImport = (allowed[file.target] ?? []).union(toolchain)
+            if file.path == serviceManager { mayImport.insert("Glibc") }
             for (index, line) in file.lines.enumerated() {
                 guard let module = importedModule(line) else { continue }
                 #expect(mayImport.contains(module), "\(file.place(at: index))")
@@ -80,7 +84,8 @@ private func importedModule(_ line: Substring) -> String? {
     /// Pointers are written where system calls and other people's C need them, and nowhere else.
     @Test func `unsafe code is in few named targets`() throws {
         let named: Set = ["ByteCoding", "SystemIO", "JournalExport"]
-        for file in try Repository.swiftFiles(below: "Sources") where !named.contains(file.target) {
+        for file in try Repository.swiftFiles(below: "Sources")
+        where !named.contains(file.target) && file.path != serviceManager {
             let places = file.places { line in
                 ["UnsafeRaw", "UnsafeMutable", "UnsafePointer", "UnsafeBuffer", "unsafeBitCast"]
                     .contains { line.code.contains($0) }
