@@ -18,7 +18,7 @@ package struct ByteReader: ~Escapable {
     /// Where the next field begins.
     @usableFromInline package var position: Int
     /// Where reading must stop; never beyond the span.
-    @usableFromInline package let end: Int
+    @usableFromInline package private(set) var end: Int
 
     /// A reader of all bytes.
     @inlinable
@@ -159,5 +159,23 @@ package struct ByteReader: ~Escapable {
     @inlinable
     package mutating func skip(_ count: Int) throws(ByteError) {
         _ = try advance(count)
+    }
+
+    /// Confines reading to the next `count` bytes. Returns the end to give to `leave`. Traps if
+    /// there are fewer.
+    @inlinable
+    package mutating func enter(_ count: Int) -> Int {
+        precondition(count >= 0 && count <= end - position)
+        let outer = end
+        end = position + count
+        return outer
+    }
+
+    /// Passes over what is left of an entered part and goes on behind it.
+    @inlinable
+    package mutating func leave(to outer: Int) {
+        precondition(outer >= end && outer <= bytes.byteCount)
+        position = end
+        end = outer
     }
 }
