@@ -15,7 +15,7 @@ package enum ControlKind: UInt8, Sendable {
     case sync = 0x04
     /// Answer: one JSON object.
     case json = 0x81
-    /// Answer: one stored entry: offset u64, then envelope and payload as they stand in the log.
+    /// Answer: one stored entry: envelope and payload as they stand in the log.
     case entry = 0x82
     /// Answer: all that was committed has been sent (body: next offset u64); a follower goes on.
     case caughtUp = 0x83

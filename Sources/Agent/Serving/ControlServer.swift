@@ -1,0 +1,180 @@
+internal import ByteCoding
+package import Control
+internal import Logging
+internal import SegmentLog
+internal import Synchronization
+package import SystemIO
+
+/// Answers the command line on the control socket: a thread for each conversation, a small number of
+/// them, with time limits, so that a peer that stalls costs nobody anything but its own answer.
+package final class ControlServer: Sendable {
+    /// What the agent answers with.
+    package struct Answers: Sendable {
+        /// The state of the agent.
+        package var status: @Sendable () -> AgentStatus
+        /// Reads the configuration again: a sentence, or the problems.
+        package var reload: @Sendable () -> Result<String, ConfigProblems>
+        /// Makes everything committed durable; false if it cannot.
+        package var sync: @Sendable () -> Bool
+        /// Streams stored entries to `send` until it returns false or all is sent.
+        package var read:
+            @Sendable (ReadQuestion, _ uid: UInt32?, _ send: (ControlKind, [UInt8]) -> Bool) -> Void
+    }
+
+    private static let conversationsMax = 32
+    private static let patienceMilliseconds: Int64 = 10_000
+
+    private let socket: UnixSocket
+    private let answers: Answers
+    private let heartbeat: Heartbeat
+    private let logger: Logger
+    private let open = Monitor<Int>(0)
+    private let lastAsked = Atomic<UInt64>(Clocks.monotonic())
+
+    /// Answers on a listening socket.
+    package init(
+        socket: consuming UnixSocket, answers: Answers, heartbeat: Heartbeat, logger: Logger
+    ) {
+        self.socket = socket
+        self.answers = answers
+        self.heartbeat = heartbeat
+        self.logger = logger
+    }
+
+    /// Monotonic nanoseconds of the last question: an on-demand agent that nobody asks may end.
+    package var lastQuestion: UInt64 { lastAsked.load(ordering: .relaxed) }
+
+    /// Accepts until told to stop; then waits for the conversations under way.
+    package func run(_ stop: ThreadService.Stop) {
+        while !stop.isRaised {
+            do {
+                guard try socket.wait(for: .readable, milliseconds: 100) else { continue }
+                heartbeat.begin()
+                defer { heartbeat.end() }
+                let peer = try socket.accept()
+                try peer.setTimeLimits(
+                    sendMilliseconds: Self.patienceMilliseconds,
+                    receiveMilliseconds: Self.patienceMilliseconds)
+                converse(with: peer.release(), stop)
+            } catch {
+                logger.warning("control socket", metadata: ["error": "\(error)"])
+                if stop.wait(atMost: .milliseconds(100)) { break }
+            }
+        }
+        let deadline = Clocks.monotonic() + 2_000_000_000
+        _ = open.wait(until: deadline) { $0 == 0 ? true : nil }
+    }
+
+    private func converse(with number: Int32, _ stop: ThreadService.Stop) {
+        let admitted = open.update { open in
+            guard open < Self.conversationsMax else { return false }
+            open += 1
+            return true
+        }
+        guard admitted else {
+            // Closes: the peer sees the end of the conversation and says that the agent is busy.
+            _ = UnixSocket(owning: number, blocking: true)
+            return
+        }
+        do {
+            let thread = try SystemThread.start(name: "control-peer") {
+                let conversation = Conversation(
+                    socket: UnixSocket(owning: number, blocking: true), answers: self.answers,
+                    stop: stop)
+                self.lastAsked.store(Clocks.monotonic(), ordering: .relaxed)
+                conversation.run()
+                self.open.update { $0 -= 1 }
+            }
+            thread.detach()
+        } catch {
+            _ = UnixSocket(owning: number, blocking: true)
+            open.update { $0 -= 1 }
+            logger.warning("control socket", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+/// One peer of the control socket.
+private struct Conversation: ~Copyable {
+    let socket: UnixSocket
+    let answers: ControlServer.Answers
+    let stop: ThreadService.Stop
+
+    func run() {
+        guard let (kind, body) = question() else { return }
+        do {
+            let peer = try socket.peer()
+            let isOwner = peer.uid == 0 || peer.uid == ThisProcess.euid
+            switch kind {
+            case .status: try answerStatus()
+            case .read: answerRead(body, uid: isOwner ? nil : peer.uid)
+            case .reload, .sync:
+                guard isOwner else {
+                    return fail("only root and uid \(ThisProcess.euid) may do that")
+                }
+                kind == .reload ? answerReload() : answerSync()
+            default: fail("this is no question")
+            }
+        } catch {
+            // The peer left before its answer.
+            return
+        }
+    }
+
+    private func question() -> (ControlKind, [UInt8])? {
+        var bytes: [UInt8] = []
+        while true {
+            if bytes.count >= ControlLimits.headerBytes {
+                var reader = ByteReader(bytes.span.bytes)
+                do {
+                    let length = Int(try reader.readUInt32())
+                    guard length <= ControlLimits.questionBytesMax,
+                        let kind = ControlKind(rawValue: try reader.readUInt8())
+                    else { return nil }
+                    if bytes.count >= ControlLimits.headerBytes + length {
+                        return (kind, Array(bytes[ControlLimits.headerBytes...].prefix(length)))
+                    }
+                } catch { return nil }
+            }
+            do {
+                if try socket.receive(appendingTo: &bytes, limit: 4096) == 0 { return nil }
+            } catch { return nil }
+        }
+    }
+
+    private func answerStatus() throws {
+        _ = send(.json, try answers.status().json())
+    }
+
+    private func answerReload() {
+        switch answers.reload() {
+        case .success(let sentence): _ = send(.done, Array(sentence.utf8))
+        case .failure(let problems): fail("\(problems)", exitCode: 78)
+        }
+    }
+
+    private func answerSync() {
+        if answers.sync() { _ = send(.done, []) } else { fail("the log cannot be synced") }
+    }
+
+    private func answerRead(_ body: [UInt8], uid: UInt32?) {
+        guard let question = ReadQuestion(untrusted: body) else {
+            return fail("the question is too short")
+        }
+        answers.read(question, uid) { kind, body in
+            !stop.isRaised && send(kind, body)
+        }
+    }
+
+    private func fail(_ sentence: String, exitCode: UInt8 = 1) {
+        _ = send(.failed, [exitCode] + Array(sentence.utf8))
+    }
+
+    /// False once the peer is gone or has stalled past its time limit.
+    private func send(_ kind: ControlKind, _ body: [UInt8]) -> Bool {
+        do {
+            try socket.sendAll(controlFrame(kind, body).span.bytes)
+            return true
+        } catch { return false }
+    }
+}

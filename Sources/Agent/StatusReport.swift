@@ -1,0 +1,131 @@
+internal import Control
+internal import FoundationEssentials
+internal import Places
+internal import Receive
+internal import SegmentLog
+internal import SystemIO
+internal import TelemetryBatch
+
+/// Puts together what `status` answers, from the parts' own counts: nothing is counted here.
+struct StatusReport: Sendable {
+    let places: AgentPlaces
+    let started: UInt64
+    let startedMonotonic: UInt64
+    let log: GroupCommit
+    let ledger: IntakeLedger
+    let admission: Admission
+    let limits: LogLimits
+    let exporters: @Sendable () -> [AgentStatus.Exporter]
+    let problems: @Sendable () -> [String]
+
+    func make() -> AgentStatus {
+        var status = AgentStatus()
+        let statistics = log.statistics
+        status.exporters = exporters()
+        status.intake = intake()
+        status.log = logPart(statistics)
+        status.agent = agent(status, statistics)
+        status.producers = producers()
+        status.limits = limitsPart()
+        return status
+    }
+
+    private func agent(_ status: AgentStatus, _ statistics: LogStatistics) -> AgentStatus.Agent {
+        var agent = AgentStatus.Agent()
+        agent.version = AgentVersion.program
+        agent.scope = places.scope.rawValue
+        agent.pid = ThisProcess.pid
+        agent.uid = ThisProcess.euid
+        agent.started = Self.time(started)
+        agent.uptimeSeconds = Double(Clocks.monotonic() - startedMonotonic) / 1e9
+        agent.places = [
+            "ingest_socket": places.ingestSocket, "control_socket": places.controlSocket,
+            "state_directory": places.stateDirectory, "configuration": places.configurationFile,
+        ]
+        let memory = ThisProcess.memory()
+        agent.memoryAnonymousBytes = memory.anonymous
+        agent.memoryFileBytes = memory.file
+        var reasons = problems()
+        if let failure = statistics.failure { reasons.append("log: \(failure)") }
+        for exporter in status.exporters where exporter.state == "degraded" {
+            reasons.append("\(exporter.name): \(exporter.reason)")
+        }
+        agent.reasons = reasons
+        agent.state = reasons.isEmpty ? "running" : "degraded"
+        return agent
+    }
+
+    private func intake() -> AgentStatus.Intake {
+        let counts = ledger.snapshot
+        var intake = AgentStatus.Intake()
+        intake.received = count(counts.received)
+        intake.stored = count(counts.stored)
+        intake.duplicate = count(counts.duplicate)
+        intake.refused = counts.refused.mapValues(count)
+        intake.inFlight = count(counts.inFlight)
+        intake.producerDropped = [
+            "spans": counts.droppedSpans, "logs": counts.droppedLogs,
+            "points": counts.droppedPoints,
+        ]
+        intake.connectionsClosed = counts.connectionsClosed
+        return intake
+    }
+
+    private func logPart(_ statistics: LogStatistics) -> AgentStatus.Log {
+        var part = AgentStatus.Log()
+        part.state = statistics.failure == nil ? "writing" : statistics.isFull ? "full" : "failed"
+        part.id = statistics.logID.hex
+        part.stored = count(statistics.stored)
+        part.kept = count(statistics.kept)
+        part.keptSpans = statistics.keptSpans
+        part.expired = count(statistics.expired)
+        part.damagedRanges = statistics.damagedRanges
+        part.damagedBytes = statistics.damagedBytes
+        part.damage = statistics.damage.map(\.description)
+        part.segments = UInt64(statistics.segments)
+        part.bytes = statistics.bytes
+        part.committed = "\(statistics.committed)"
+        part.synced = "\(statistics.synced)"
+        part.oldest = statistics.oldestReceived == 0 ? "" : Self.time(statistics.oldestReceived)
+        return part
+    }
+
+    private func producers() -> AgentStatus.Producers {
+        let counts = ledger.snapshot
+        var producers = AgentStatus.Producers()
+        producers.connections = UInt64(admission.connections)
+        producers.connectionsTotal = counts.connectionsTotal
+        producers.environment = counts.environment
+        producers.spoolFilesDrained = counts.spoolFilesDrained
+        return producers
+    }
+
+    private func limitsPart() -> [String: UInt64] {
+        let intake = admission.limits
+        return [
+            "log_cap_bytes": limits.capBytes,
+            "log_retention_seconds": UInt64(limits.age.components.seconds),
+            "log_reserve_bytes": limits.reserveBytes,
+            "log_segment_bytes": UInt64(limits.segmentBytes),
+            "log_fsync_bytes": UInt64(limits.syncBytes),
+            "log_fsync_milliseconds": UInt64(limits.syncDelay / .milliseconds(1)),
+            "batch_bytes": UInt64(WireLimits.batchBytesMax),
+            "connections": UInt64(intake.connectionsMax),
+            "connections_per_user": UInt64(intake.connectionsPerUserMax),
+            "in_flight_bytes": intake.inFlightBytesMax,
+            "in_flight_bytes_per_connection": intake.inFlightBytesPerConnectionMax,
+        ]
+    }
+
+    private func count(_ tally: Tally) -> AgentStatus.Count {
+        AgentStatus.Count(batches: tally.batches, records: tally.records)
+    }
+
+    private func count(_ ordinal: LogOrdinal) -> AgentStatus.Count {
+        AgentStatus.Count(batches: ordinal.batches, records: ordinal.records)
+    }
+
+    private static func time(_ nanoseconds: UInt64) -> String {
+        Date(timeIntervalSince1970: Double(nanoseconds) / 1e9).ISO8601Format()
+    }
+}

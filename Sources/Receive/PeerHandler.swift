@@ -1,0 +1,341 @@
+internal import ByteCoding
+internal import Logging
+internal import NIOCore
+internal import SegmentLog
+internal import SystemIO
+internal import TelemetryBatch
+
+/// One connection: bytes in, frames found, batches checked and handed to the log, answers out.
+///
+/// Everything here runs on the connection's event loop; outcomes come back through the mailbox.
+final class PeerHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let intake: Intake
+    private let peer: PeerIdentity
+    private let number: UInt64
+    private var machine = ConnectionMachine()
+    /// Bytes of a frame that is not complete yet.
+    private var pending: ByteBuffer?
+    /// Bytes of batches that are read and not yet settled.
+    private var inFlightBytes = 0
+    /// Batches that the log's queue had no room for yet.
+    private var backlog: [(AppendRequest, Settlement)] = []
+    private var reading = true
+    private var context: ChannelHandlerContext?
+    private var deadline: Scheduled<Void>?
+    private var quiet: Scheduled<Void>?
+    private var ending = false
+
+    init(intake: Intake, peer: PeerIdentity, number: UInt64) {
+        self.intake = intake
+        self.peer = peer
+        self.number = number
+    }
+
+    // MARK: Life
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        intake.register(self, number: number)
+        watchFrame()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        deadline?.cancel()
+        quiet?.cancel()
+        intake.unregister(number: number, peer: peer)
+        intake.ledger.environment(machine.environment, connected: false)
+        self.context = nil
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset or a broken pipe is how clients leave; what they sent has been read.
+        context.close(promise: nil)
+    }
+
+    // MARK: Bytes in
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !ending else { return }
+        var bytes = unwrapInboundIn(data)
+        if var whole = pending {
+            whole.writeBuffer(&bytes)
+            bytes = whole
+            pending = nil
+        }
+        while !ending, takeFrame(&bytes) {}
+        if bytes.readableBytes > 0 && !ending {
+            // A slice of a large read would keep all of it alive.
+            pending = bytes
+            pending?.discardReadBytes()
+            if deadline == nil { watchFrame() }
+        } else if machine.producer != nil {
+            deadline?.cancel()
+            deadline = nil
+        }
+        if intake.isDraining { waitForQuiet() }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        sendAck()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        sendAck()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            // Half-closed by a client that only writes: what is under way is settled first.
+            if inFlightBytes == 0 { context.close(promise: nil) } else { ending = true }
+        }
+    }
+
+    /// Takes one frame off the front; false if there is no whole one.
+    private func takeFrame(_ bytes: inout ByteBuffer) -> Bool {
+        guard bytes.readableBytes >= FrameHeader.byteCount else { return false }
+        guard let header = Self.header(of: bytes) else { return false }
+        guard perform(machine.header(header)) else { return false }
+        let total = FrameHeader.byteCount + Int(header.length)
+        guard bytes.readableBytes >= total else {
+            if bytes.writableBytes < total - bytes.readableBytes {
+                bytes.reserveCapacity(minimumWritableBytes: total - bytes.readableBytes)
+            }
+            return false
+        }
+        bytes.moveReaderIndex(forwardBy: FrameHeader.byteCount)
+        guard let body = bytes.readSlice(length: Int(header.length)) else { return false }
+        guard crc32c(body.readableBytesSpan) == header.checksum else {
+            return perform(machine.corrupt())
+        }
+        switch header.type {
+        case .hello:
+            let action = machine.hello(Self.hello(in: body))
+            intake.ledger.environment(machine.environment, connected: true)
+            return perform(action)
+        case .batch: return takeBatch(body, checksum: header.checksum)
+        case .goodbye: return perform(machine.goodbye())
+        default: return true
+        }
+    }
+
+    private func takeBatch(_ body: ByteBuffer, checksum: UInt32) -> Bool {
+        let claim = BatchClaim(untrusted: body)
+        intake.ledger.received(records: claim.records)
+        do {
+            let summary = try BatchValidator.validate(body.readableBytesSpan)
+            let action = machine.batch(summary.header)
+            guard action == .submit else {
+                intake.ledger.refused(records: claim.records, cause: .wrongProducer)
+                return perform(action)
+            }
+            submit(summary, body, checksum)
+            return !ending
+        } catch {
+            intake.ledger.refused(records: claim.records, cause: error.code)
+            return perform(machine.refused(error, sequence: claim.sequence))
+        }
+    }
+
+    private static func header(of bytes: ByteBuffer) -> FrameHeader? {
+        // Twelve bytes are there: the caller has counted them.
+        do { return try FrameHeader(decoding: bytes.readableBytesSpan) } catch { return nil }
+    }
+
+    private static func hello(in body: ByteBuffer) -> Result<Hello, BatchError> {
+        do throws(BatchError) {
+            return .success(try Hello(decoding: body.readableBytesSpan))
+        } catch { return .failure(error) }
+    }
+
+    // MARK: To the log and back
+
+    private func submit(_ summary: BatchSummary, _ body: ByteBuffer, _ checksum: UInt32) {
+        let bytes = body.readableBytes
+        let request = AppendRequest(
+            payload: Array(body.readableBytesView), payloadCRC: checksum, peer: peer,
+            receiver: .socket, summary: summary)
+        inFlightBytes += bytes
+        let roomInAll = intake.admission.begin(bytes: bytes)
+        backlog.append((request, Settlement(connection: number, summary: summary, bytes: bytes)))
+        submitBacklog()
+        let room = intake.admission.limits.inFlightBytesPerConnectionMax
+        if !roomInAll || inFlightBytes >= Int(room) { pause() }
+    }
+
+    /// Hands over what it can, in order; the log's queue may be full for a moment.
+    private func submitBacklog() {
+        let mailbox = intake.mailbox
+        var taken = 0
+        loop: while taken < backlog.count {
+            let (request, letter) = backlog[taken]
+            let submission = intake.log.submit(request) { result in
+                mailbox.post(letter.with(SettledOutcome(result)))
+            }
+            switch submission {
+            case .accepted: taken += 1
+            case .busy:
+                pause()
+                retryLater()
+                break loop
+            case .closed:
+                taken += 1
+                mailbox.post(letter.with(.failed(.storageFailed)))
+            }
+        }
+        backlog.removeFirst(taken)
+    }
+
+    /// A batch of this connection has its outcome.
+    func settle(_ letter: Settlement) {
+        inFlightBytes -= letter.bytes
+        intake.admission.end(bytes: letter.bytes)
+        switch letter.outcome {
+        case .stored(let offset):
+            intake.ledger.stored(records: letter.records, header: letter.header)
+            machine.settle(letter.header.sequence, offset: offset.rawValue)
+        case .duplicate:
+            intake.ledger.duplicate(records: letter.records)
+            machine.settle(letter.header.sequence, offset: 0)
+        case .failed(let code):
+            intake.ledger.refused(records: letter.records, cause: code)
+            throttle(code)
+        }
+        if ending && inFlightBytes == 0 {
+            sendAck()
+            context?.close(promise: nil)
+        }
+        resumeIfRoom()
+    }
+
+    /// After a group of outcomes: one ack for all of them.
+    func settledGroup() { sendAck() }
+
+    private func pause() {
+        guard reading, let context else { return }
+        reading = false
+        context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
+        if inFlightBytes == 0 { retryLater() }
+    }
+
+    private func resumeIfRoom() {
+        guard !reading, let context else { return }
+        let mine = Int(intake.admission.limits.inFlightBytesPerConnectionMax) / 2
+        guard backlog.isEmpty, inFlightBytes <= mine, intake.admission.hasRoom else {
+            if inFlightBytes == 0 { retryLater() }
+            return
+        }
+        reading = true
+        context.channel.setOption(.autoRead, value: true).whenFailure { _ in }
+        context.read()
+    }
+
+    /// Others fill the budget and nothing of ours will wake us.
+    private func retryLater() {
+        context?.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) {
+            self.submitBacklog()
+            self.resumeIfRoom()
+        }
+    }
+
+    // MARK: Answers out
+
+    /// Does what the machine said; false if the connection is at its end.
+    private func perform(_ action: ConnectionMachine.Action) -> Bool {
+        switch action {
+        case .none, .submit: return true
+        case .welcome(let producer):
+            let welcome = Welcome(
+                logID: intake.log.logID,
+                storedSequence: intake.log.highestSequence(uid: peer.uid, producer: producer),
+                windowBytes: intake.admission.limits.inFlightBytesPerConnectionMax,
+                synced: intake.log.synced.rawValue)
+            send(welcome.frame.encoded)
+            return true
+        case .refuse(let error):
+            if machine.answers { send(error.frame.encoded) }
+            return true
+        case .fail(let error):
+            intake.ledger.closed(cause: WireError(rawValue: error.code)?.name ?? "error")
+            end(with: error.frame.encoded)
+            return false
+        case .finish:
+            end(with: nil)
+            return false
+        }
+    }
+
+    private func throttle(_ code: WireError) {
+        guard !ending else { return }
+        intake.ledger.closed(cause: code.name)
+        let frame = Throttle(code, delayMilliseconds: 1000).frame.encoded
+        end(with: machine.answers ? frame : nil)
+    }
+
+    private func sendAck() {
+        guard let context, context.channel.isWritable else { return }
+        guard let ack = machine.takeAck(synced: intake.log.synced.rawValue) else { return }
+        send(ack.frame.encoded)
+    }
+
+    private func send(_ frame: [UInt8]) {
+        guard let context, context.channel.isActive else { return }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
+    }
+
+    /// Ends the connection once what is under way has its outcome.
+    private func end(with frame: [UInt8]?) {
+        ending = true
+        pending = nil
+        if let frame { send(frame) }
+        if inFlightBytes == 0 { context?.close(mode: .all, promise: nil) }
+    }
+
+    // MARK: Time
+
+    /// A peer that begins and never completes holds a place and memory: it has `frameDeadline`.
+    private func watchFrame() {
+        deadline?.cancel()
+        let limit = intake.admission.limits.frameDeadline
+        deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) {
+            self.intake.ledger.closed(cause: "frame_deadline")
+            self.end(with: nil)
+        }
+    }
+
+    /// The agent ends: what has arrived is taken, then, after a moment without bytes, the peer is told.
+    func drain() {
+        guard !ending else { return }
+        waitForQuiet()
+    }
+
+    private func waitForQuiet() {
+        quiet?.cancel()
+        quiet = context?.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(20)) {
+            self.throttleForShutdown()
+        }
+    }
+
+    private func throttleForShutdown() {
+        guard !ending else { return }
+        let frame = Throttle(.shuttingDown, delayMilliseconds: 100).frame.encoded
+        end(with: machine.answers ? frame : nil)
+    }
+}
+
+/// What a batch's header says before anything of it is checked: for counting what is refused.
+private struct BatchClaim {
+    let records: UInt64
+    let sequence: UInt64
+
+    init(untrusted body: ByteBuffer) {
+        let start = body.readerIndex
+        let records = body.getInteger(at: start + 4, endianness: .little, as: UInt32.self) ?? 0
+        // A claim above the limit is no count.
+        self.records = records <= BatchLimits.recordsMax ? UInt64(records) : 0
+        sequence = body.getInteger(at: start + 24, endianness: .little) ?? 0
+    }
+}

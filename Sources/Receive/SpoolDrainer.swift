@@ -1,0 +1,219 @@
+internal import ByteCoding
+package import Logging
+package import SegmentLog
+internal import SystemIO
+internal import TelemetryBatch
+
+/// Takes over what producers left in the spool while there was no agent (spool.md).
+///
+/// Blocking: runs on a thread of the agent's. Nothing in a file is believed but its owner, which the
+/// kernel tells; a file that is not exactly as it must be is left alone, counted and named once.
+package struct SpoolDrainer: Sendable {
+    private let directories: [String]
+    private let log: GroupCommit
+    private let ledger: IntakeLedger
+    private let logger: Logger
+    /// Largest file that is read; spool.md caps what a client writes at 16 MiB.
+    private static let fileBytesMax: UInt64 = 64 << 20
+    private static let suffix = ".spool"
+
+    /// Drains these directories, each only if it is ours alone.
+    package init(
+        directories: [String], log: GroupCommit, ledger: IntakeLedger, logger: Logger
+    ) {
+        self.directories = directories
+        self.log = log
+        self.ledger = ledger
+        self.logger = logger
+    }
+
+    /// One pass over all files; the number of files taken over. `known` holds the names that were
+    /// reported already, so that each is reported once.
+    package func drain(known: inout Set<String>) -> Int {
+        var drained = 0
+        for directory in directories {
+            guard let names = files(in: directory) else { continue }
+            for name in names {
+                let path = directory + "/" + name
+                do {
+                    if try drain(path) {
+                        drained += 1
+                        ledger.spoolDrained()
+                        known.remove(path)
+                    }
+                } catch {
+                    guard known.insert(path).inserted else { continue }
+                    ledger.spoolRefused(reason: error.reason)
+                    logger.warning(
+                        "a spool file is left alone",
+                        metadata: ["file": "\(path)", "reason": "\(error)"])
+                }
+            }
+        }
+        return drained
+    }
+
+    private func files(in directory: String) -> [String]? {
+        do {
+            let facts = try Files.facts(directory, following: false)
+            guard facts.kind == .directory, facts.uid == ThisProcess.euid,
+                facts.mode & 0o077 == 0
+            else { return nil }
+            return try Files.list(directory).filter { $0.hasSuffix(Self.suffix) }.sorted()
+        } catch {
+            // No directory, no spool.
+            return nil
+        }
+    }
+
+    /// True if the file was taken over and removed, false if its writer lives.
+    private func drain(_ path: String) throws(SpoolProblem) -> Bool {
+        let file = try Self.open(path)
+        let facts = try Self.facts(file)
+        guard facts.kind == .regular else { throw .notRegular }
+        guard facts.uid == ThisProcess.euid else { throw .foreignOwner(facts.uid) }
+        guard facts.links == 1 else { throw .linked }
+        guard facts.mode & 0o077 == 0 else { throw .openMode }
+        guard facts.size <= Self.fileBytesMax else { throw .tooLarge(facts.size) }
+        do {
+            guard try file.lock(exclusive: true, wait: false) else { return false }
+            // Between open and lock another drainer may have taken it over and removed it.
+            let now = try Files.facts(path, following: false)
+            guard now.inode == facts.inode else { return false }
+            var bytes = [UInt8](repeating: 0, count: Int(facts.size))
+            let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
+            bytes.removeLast(bytes.count - got)
+            try store(bytes, uid: facts.uid, gid: facts.gid)
+            return try Files.remove(path)
+        } catch let problem as SpoolProblem {
+            throw problem
+        } catch { throw .unreadable("\(error)") }
+    }
+
+    private static func open(_ path: String) throws(SpoolProblem) -> FileDescriptor {
+        do { return try Files.open(path, [.readWrite, .noFollow, .nonBlocking]) } catch {
+            throw .unreadable("\(error)")
+        }
+    }
+
+    private static func facts(_ file: borrowing FileDescriptor) throws(SpoolProblem) -> FileFacts {
+        do { return try Files.facts(file) } catch { throw .unreadable("\(error)") }
+    }
+
+    /// Hands every complete batch to the log and waits until it is durable there: after that the file
+    /// goes.
+    private func store(_ bytes: [UInt8], uid: UInt32, gid: UInt32) throws(SpoolProblem) {
+        var frames = FrameBuffer()
+        frames.append(bytes)
+        var producer: ProducerID?
+        let outcomes = Monitor<Outcomes>(Outcomes())
+        while let frame = nextFrame(&frames) {
+            if frame.type == .hello, producer == nil {
+                do { producer = try Hello(decoding: frame.body.span.bytes).producer } catch {
+                    throw .noHello
+                }
+            } else if frame.type == .batch {
+                guard let producer else { throw .noHello }
+                submit(frame.body, producer, PeerIdentity(uid: uid, gid: gid), outcomes)
+            }
+        }
+        let failed = outcomes.wait { $0.waiting == 0 ? .some($0.failed) : nil } ?? true
+        guard !failed else { throw .logFull }
+        do { try log.sync() } catch { throw .logFull }
+    }
+
+    /// The next complete frame; what follows the last is a torn write of a writer that was killed.
+    private func nextFrame(_ frames: inout FrameBuffer) -> Frame? {
+        do { return try frames.next() } catch { return nil }
+    }
+
+    private struct Outcomes {
+        var waiting = 0
+        var failed = false
+    }
+
+    private func submit(
+        _ body: [UInt8], _ producer: ProducerID, _ peer: PeerIdentity,
+        _ outcomes: Monitor<Outcomes>
+    ) {
+        let summary: BatchSummary
+        do {
+            summary = try BatchValidator.validate(body.span.bytes)
+        } catch {
+            ledger.received(records: 0)
+            ledger.refused(records: 0, cause: error.code)
+            return
+        }
+        let records = UInt64(summary.records)
+        ledger.received(records: records)
+        guard summary.header.producer == producer else {
+            ledger.refused(records: records, cause: .wrongProducer)
+            return
+        }
+        let request = AppendRequest(
+            payload: body, payloadCRC: crc32c(body.span.bytes), peer: peer, receiver: .file,
+            summary: summary)
+        outcomes.withLock { $0.waiting += 1 }
+        let ledger = self.ledger
+        let settle: @Sendable (Result<AppendOutcome, LogError>) -> Void = { result in
+            switch SettledOutcome(result) {
+            case .stored: ledger.stored(records: records, header: summary.header)
+            case .duplicate: ledger.duplicate(records: records)
+            case .failed(let code): ledger.refused(records: records, cause: code)
+            }
+            outcomes.update { outcomes in
+                outcomes.waiting -= 1
+                if case .failure = result { outcomes.failed = true }
+            }
+        }
+        // This thread may wait; the queue empties within milliseconds.
+        while true {
+            switch log.submit(request, completion: settle) {
+            case .accepted: return
+            case .busy:
+                let soon = Clocks.monotonic() + 5_000_000
+                let _: Bool? = outcomes.wait(until: soon) { _ in nil }
+            case .closed: return settle(.failure(.closed))
+            }
+        }
+    }
+}
+
+/// Why a spool file is left alone.
+enum SpoolProblem: Error, CustomStringConvertible {
+    case unreadable(String)
+    case notRegular
+    case foreignOwner(UInt32)
+    case linked
+    case openMode
+    case tooLarge(UInt64)
+    case noHello
+    case logFull
+
+    /// A name for the counter.
+    var reason: String {
+        switch self {
+        case .unreadable: "unreadable"
+        case .notRegular: "not_regular"
+        case .foreignOwner: "foreign_owner"
+        case .linked: "linked"
+        case .openMode: "open_mode"
+        case .tooLarge: "too_large"
+        case .noHello: "no_hello"
+        case .logFull: "log_full"
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .unreadable(let error): error
+        case .notRegular: "it is no regular file"
+        case .foreignOwner(let uid): "it belongs to uid \(uid)"
+        case .linked: "it has more than one link"
+        case .openMode: "others may read or write it"
+        case .tooLarge(let size): "it has \(size) bytes"
+        case .noHello: "it does not begin with a hello"
+        case .logFull: "the log cannot take it now"
+        }
+    }
+}
