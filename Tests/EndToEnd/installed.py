@@ -59,8 +59,9 @@ class HostCase(unittest.TestCase):
     @classmethod
     def bring(cls, program):
         """Copies what an installation needs into the host."""
-        for part in ("contrib", "runbook", "LICENSE"):
-            cls.host.copy(ROOT / part, f"{SOURCE}/{part}")
+        for part in ("contrib", "runbook", "LICENSE", "Tests/EndToEnd", "Tests/Witness"):
+            if (ROOT / part).exists():
+                cls.host.copy(ROOT / part, f"{SOURCE}/{part}")
         cls.host.copy(program, f"{SOURCE}/codex-telemetryd", 0o755)
 
     @classmethod
