@@ -12,7 +12,8 @@ package enum TextFormat {
         case ..<999_500_000: threeDigits(nanoseconds, unit: 1_000_000, " ms", into: &bytes)
         case ..<59_950_000_000: threeDigits(nanoseconds, unit: 1_000_000_000, " s", into: &bytes)
         default:
-            let seconds = (nanoseconds + 500_000_000) / 1_000_000_000
+            let seconds =
+                nanoseconds / 1_000_000_000 + nanoseconds % 1_000_000_000 / 500_000_000
             if seconds < 3600 {
                 twoParts(seconds / 60, " min", seconds % 60, " s", into: &bytes)
             } else if seconds < 86_400 {
