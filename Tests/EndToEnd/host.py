@@ -196,14 +196,14 @@ class Host:
 
     def command(self, *words, user=None, env=None, cwd=None):
         """The command line that runs `words` in the host, as root or as a user made by `add_user`."""
-        line = ["nsenter", "-a", "-t", str(self.pid), "--wd=" + (cwd or "/"), "--"]
+        line = ["nsenter", "-a", "-t", str(self.pid), "--"]
         variables = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "TZ": "UTC"}
         if user is not None:
             uid = self.uid(user)
             line += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--init-groups"]
             variables |= {"HOME": f"/home/{user}", "USER": user, "LOGNAME": user}
         variables |= env or {}
-        line += ["env", "-i"] + [f"{key}={value}" for key, value in variables.items()]
+        line += ["env", "-C", cwd or "/", "-i"] + [f"{key}={value}" for key, value in variables.items()]
         return line + [str(word) for word in words]
 
     def run(self, *words, user=None, env=None, cwd=None, input=None, check=True, timeout=60):
@@ -253,6 +253,19 @@ class Host:
         numbers = ["-u", str(uid), "-U"] if uid else ["-U"]
         more = ["-G", ",".join(groups)] if groups else []
         self.run("useradd", "-m", "-s", "/bin/bash", *numbers, *more, name)
+
+    def start_user_manager(self, name):
+        """Starts a user's service manager as a login would, and returns what a shell of that login has
+        in its environment. There is no logind here: the runtime directory is made by hand."""
+        uid = self.uid(name)
+        self.write(
+            "/run/systemd/system/user-runtime-dir@.service",
+            "[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+            "ExecStart=install -d -m 0700 -o %i -g %i /run/user/%i\n",
+        )
+        self.systemctl("daemon-reload")
+        self.systemctl("start", f"user@{uid}.service")
+        return {"XDG_RUNTIME_DIR": f"/run/user/{uid}"}
 
     def uid(self, user):
         """A user's number."""
