@@ -1,0 +1,95 @@
+package import SegmentLog
+package import TelemetryBatch
+
+/// A stored batch on its way to a sink.
+package struct ExportBatch: Sendable {
+    /// Its records.
+    package let batch: Batch
+    /// Where it is.
+    package let offset: LogOffset
+    /// Names it in the ledger: every record must be settled under it.
+    package let ticket: ExportLedger.Ticket
+    /// When the agent got it: nanoseconds since 1970.
+    package let receiptNanoseconds: UInt64
+    /// The kernel's word on who sent it.
+    package let peer: PeerIdentity
+}
+
+/// Where an exporter goes on.
+package struct ExportResumption: Sendable {
+    /// The log.
+    package let logID: String
+    /// Everything below it is settled; records from here on come again.
+    package let cursor: LogOffset
+    /// What `checkpoint` returned for this cursor; empty for a new one, or if it was lost.
+    package let state: [UInt8]
+    /// Whether this cursor was saved by an orderly stop after all that was sent was confirmed: nothing
+    /// beyond it can be in the sink.
+    package let isClean: Bool
+}
+
+/// How an exporter is.
+package enum ExporterState: Sendable, Equatable {
+    /// Not at work yet.
+    case starting
+    /// At work.
+    case running
+    /// At work as far as it can; why not further, a sentence. Records wait in the log.
+    case degraded(String)
+    /// At its end.
+    case stopped
+
+    /// The name in `status`.
+    package var name: String {
+        switch self {
+        case .starting: "starting"
+        case .running: "running"
+        case .degraded: "degraded"
+        case .stopped: "stopped"
+        }
+    }
+
+    /// Why it is degraded, else empty.
+    package var reason: String {
+        if case .degraded(let reason) = self { reason } else { "" }
+    }
+}
+
+/// What a step did.
+package struct ExporterStep: Sendable {
+    /// How the exporter is now.
+    package var state: ExporterState
+    /// How long there is nothing to do unless a batch comes: 0 to be called again at once.
+    package var idleNanoseconds: UInt64
+    /// Whether nothing that was taken is unsettled because of the sink: a stop may end here.
+    package var isDone: Bool
+
+    /// All given.
+    package init(state: ExporterState, idleNanoseconds: UInt64, isDone: Bool) {
+        self.state = state
+        self.idleNanoseconds = idleNanoseconds
+        self.isDone = isDone
+    }
+}
+
+/// A sink and the way to it. Lives on one thread, its runner's.
+///
+/// It takes batches in the log's order while it `wantsBatch`, and settles each record in the ledger when
+/// it knows what became of it. What it has taken and not settled is waiting: after a restart it comes again.
+package protocol Exporter: AnyObject {
+    /// Whether it can take another batch. When it cannot, records wait in the log: there is no other queue.
+    var wantsBatch: Bool { get }
+    /// Further facts for `status`.
+    var details: [String: String] { get }
+    /// Called once, before anything else.
+    func resume(_ resumption: ExportResumption)
+    /// Takes a batch. Does not block.
+    func take(_ batch: ExportBatch, ledger: inout ExportLedger)
+    /// Does some work: sends, looks, settles. Blocks 100 ms at most, so that the watchdog sees progress; a
+    /// refused or timed-out attempt is an iteration like any other.
+    func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep
+    /// The state to save with a cursor: a fold over all batches up to `ticket`, and no further.
+    func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8]
+    /// Lets go of the sink. Nothing is called after it.
+    func close()
+}

@@ -1,0 +1,111 @@
+import ByteCoding
+package import SegmentLog
+import SystemIO
+
+/// How far the log is.
+package struct LogProgress: Sendable, Equatable {
+    /// Everything below it is complete in the file.
+    package var committed: LogOffset
+    /// Everything below it survives power loss.
+    package var synced: LogOffset
+    /// Records stored since the log was made, nil if it is not known.
+    package var storedRecords: UInt64?
+
+    /// All given.
+    package init(committed: LogOffset, synced: LogOffset, storedRecords: UInt64?) {
+        self.committed = committed
+        self.synced = synced
+        self.storedRecords = storedRecords
+    }
+}
+
+/// The segment log as an exporter's runner reads it.
+final class LogSource: ExportSource {
+    private let state: any Storage
+    private let progress: (@Sendable () -> LogProgress)?
+    private var reader: LogReader
+    let logID: String
+
+    init(
+        state: any Storage, progress: (@Sendable () -> LogProgress)?
+    ) throws(SourceError) {
+        self.state = state
+        self.progress = progress
+        reader = try Self.open(state, .end, progress)
+        guard let logID = reader.logID else { throw SourceError("there is no log yet") }
+        self.logID = logID.hex
+    }
+
+    func seek(to place: LogPlace) throws(SourceError) {
+        reader = try Self.open(state, .offset(place.offset, ordinal: place.ordinal), progress)
+    }
+
+    func seek(to start: StartPlace) throws(SourceError) -> LogPlace {
+        reader = try Self.open(state, start == .end ? .end : .beginning, progress)
+        return LogPlace(offset: reader.cursor, ordinal: reader.ordinal)
+    }
+
+    func next() throws(SourceError) -> SourceItem {
+        do throws(LogError) {
+            guard let item = try reader.next() else { return .nothing }
+            switch item {
+            case .batch(let found): return .batch(batch(found))
+            case .damaged(let range):
+                // Its records, if they can be known, come as missed.
+                return .lost(
+                    .damaged, records: 0, end: range.from, ordinal: reader.ordinal)
+            case .missed(let range):
+                return .lost(
+                    range.cause == .expired ? .expired : .damaged,
+                    records: Int(range.count?.records ?? 0), end: range.to,
+                    ordinal: reader.ordinal)
+            }
+        } catch {
+            throw SourceError("the log cannot be read: \(error)")
+        }
+    }
+
+    func synced() throws(SourceError) -> LogOffset {
+        if let progress { return progress().synced }
+        return try Self.position(state).synced
+    }
+
+    func backlogRecords() throws(SourceError) -> UInt64? {
+        guard let stored = progress?().storedRecords, let read = reader.ordinal?.records else {
+            return nil
+        }
+        return stored > read ? stored - read : 0
+    }
+
+    private func batch(_ found: StoredBatch) -> SourceBatch {
+        let records = found.envelope.records
+        let ordinal = found.ordinal.map {
+            LogOrdinal(batches: $0.batches + 1, records: $0.records + UInt64(records))
+        }
+        return SourceBatch(
+            offset: found.offset, end: found.next, ordinal: ordinal, records: Int(records),
+            receiptNanoseconds: found.envelope.received, peer: found.envelope.peer,
+            payload: found.payload)
+    }
+
+    private static func open(
+        _ state: any Storage, _ start: ReadStart, _ progress: (@Sendable () -> LogProgress)?
+    ) throws(SourceError) -> LogReader {
+        do throws(LogError) {
+            guard let progress else { return try LogReader(state: state, at: start) }
+            return try LogReader(state: state, at: start, committed: { progress().committed })
+        } catch {
+            throw SourceError("the log cannot be opened: \(error)")
+        }
+    }
+
+    private static func position(_ state: any Storage) throws(SourceError) -> LogPosition {
+        do throws(SystemError) {
+            let log = try state.directory("log", create: false)
+            if let position = try LogPosition.read(log) { return position }
+        } catch {
+            throw SourceError("the log's position cannot be read: \(error)")
+        }
+        throw SourceError("the log's position cannot be read")
+    }
+}
