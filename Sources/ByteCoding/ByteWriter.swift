@@ -218,6 +218,10 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// Where a written byte stands. Valid until the next write; reading stays within `count`.
+    @inlinable
+    package func pointer(at position: Int) -> UnsafeRawPointer { UnsafeRawPointer(base + position) }
+
     /// A copy of what is written.
     package var bytes: [UInt8] {
         [UInt8](UnsafeRawBufferPointer(start: base, count: count))

@@ -1,0 +1,320 @@
+public import ByteCoding
+
+/// What became of a record.
+@usableFromInline
+package enum AppendResult: Sendable, Equatable {
+    /// It is in the batch.
+    case appended
+    /// The batch has no room: finish it and write the record into the next one.
+    case batchFull
+    /// It passes a limit by itself and fits no batch.
+    case refused
+}
+
+/// Writes batches in the reference encoding (contrib/protocol/batch.md).
+///
+/// Records are written straight into their place: `begin…`, the optional fields in the order of the
+/// specification, `endRecord`. A field that is its default (zero, empty, none) should not be
+/// written. Calls out of order trap: they are our own bug. A record that passes a limit leaves no
+/// trace. The memory is kept from batch to batch: in the steady state nothing is allocated.
+@usableFromInline
+package struct BatchBuilder: ~Copyable, Sendable {
+    /// The producer that the batches name.
+    package var producer: ProducerID
+    /// The size above which a batch takes no more records: at most the wire's limit.
+    package var bytesMax: Int
+    /// What the records' time differences count from.
+    @usableFromInline package private(set) var baseTime: UInt64 = 0
+    /// The number of records in the batch.
+    package private(set) var recordCount = 0
+
+    @usableFromInline var records: ByteWriter
+    @usableFromInline var strings: EntryTable
+    @usableFromInline var traces: EntryTable
+    var scopes: EntryTable
+    var metrics: EntryTable
+    var boundsTable: EntryTable
+    var resource: ByteWriter
+    /// Where scopes and metrics are written before they are looked up.
+    var scratch: ByteWriter
+    @usableFromInline var record = OpenRecord()
+    /// The strings' indices of known texts by their numbers: `generation << 32 | index`.
+    @usableFromInline var knownPlaces: [UInt64] = []
+    @usableFromInline var lastTrace = TraceID.zero
+    @usableFromInline var lastTraceIndex = 0
+    @usableFromInline var valueCount = 0
+    /// What the tables held after the last record: where an undone record goes back to.
+    var committedStrings = EntryTable.Mark()
+    var committedTraces = EntryTable.Mark()
+    var committedValues = 0
+
+    /// A builder of a producer's batches.
+    package init(producer: ProducerID, bytesMax: Int = BatchLimits.batchBytesMax) {
+        self.producer = producer
+        self.bytesMax = min(bytesMax, BatchLimits.batchBytesMax)
+        records = ByteWriter(capacity: 4_096)
+        strings = EntryTable(.string, slots: 256)
+        traces = EntryTable(.nothing)
+        scopes = EntryTable(.length)
+        metrics = EntryTable(.length)
+        boundsTable = EntryTable(.doubles)
+        resource = ByteWriter()
+        scratch = ByteWriter()
+    }
+
+    /// Whether the batch has no records.
+    package var isEmpty: Bool { recordCount == 0 }
+
+    /// About how many bytes the batch would have.
+    package var byteCount: Int {
+        // 64 of header, and at most 1 + 4 + 3 before each section's entries.
+        64 + 7 * 8 + records.count + strings.bytes.count + traces.bytes.count + tableBytes
+    }
+
+    private var tableBytes: Int {
+        scopes.bytes.count + metrics.bytes.count + boundsTable.bytes.count + resource.count
+    }
+
+    /// Begins a batch: forgets the last one, sets the base time (best: the first record's start)
+    /// and writes the resource.
+    package mutating func begin(baseTime: UInt64, resource: Resource = Resource()) {
+        reset()
+        self.baseTime = baseTime
+        if resource == Resource() { return }
+        self.resource.write(varint: UInt64(ref(resource.schemaURL).index))
+        self.resource.write(varint: UInt64(resource.droppedAttributes))
+        swap(&self.resource, &scratch)
+        writeAttributes(resource.attributes)
+        swap(&self.resource, &scratch)
+        precondition(!record.failed, "a resource that passes a limit")
+        commitTables()
+    }
+
+    mutating func commitTables() {
+        committedStrings = strings.mark
+        committedTraces = traces.mark
+        committedValues = valueCount
+    }
+
+    /// Forgets the batch and keeps the memory. Known texts, scopes and metrics must be interned
+    /// again.
+    package mutating func reset() {
+        records.removeAll()
+        strings.removeAll()
+        traces.removeAll()
+        scopes.removeAll()
+        metrics.removeAll()
+        boundsTable.removeAll()
+        resource.removeAll()
+        scratch.removeAll()
+        record = OpenRecord()
+        recordCount = 0
+        valueCount = 0
+        lastTrace = .zero
+        lastTraceIndex = 0
+        commitTables()
+    }
+
+    /// Writes the batch behind what `output` holds. The builder keeps its content until `reset`
+    /// or `begin`.
+    package func finish(
+        sequence: UInt64, samplingThreshold: UInt64 = 0, dropped: DroppedCounts = DroppedCounts(),
+        into output: inout ByteWriter
+    ) {
+        precondition(!record.isOpen, "a record is open")
+        output.reserve(byteCount)
+        let header = BatchHeader(
+            recordCount: UInt32(recordCount), producer: producer, sequence: sequence,
+            baseTime: baseTime, samplingThreshold: samplingThreshold, dropped: dropped)
+        header.write(to: &output)
+        BatchBuilder.write(strings, SectionKind.strings, &output)
+        BatchBuilder.write(traces, SectionKind.traces, &output)
+        if resource.count > 0 {
+            output.write(uint8: SectionKind.resource)
+            output.write(varint: UInt64(resource.count))
+            output.write(bytes: resource.span)
+        }
+        BatchBuilder.write(scopes, SectionKind.scopes, &output)
+        BatchBuilder.write(metrics, SectionKind.metrics, &output)
+        BatchBuilder.write(boundsTable, SectionKind.bounds, &output)
+        if records.count > 0 {
+            output.write(uint8: SectionKind.records)
+            output.write(varint: UInt64(records.count))
+            output.write(bytes: records.span)
+        }
+    }
+
+    /// The batch in an array of its own.
+    package func finish(
+        sequence: UInt64, samplingThreshold: UInt64 = 0, dropped: DroppedCounts = DroppedCounts()
+    ) -> [UInt8] {
+        var output = ByteWriter(capacity: byteCount)
+        finish(
+            sequence: sequence, samplingThreshold: samplingThreshold, dropped: dropped,
+            into: &output)
+        return output.bytes
+    }
+
+    private static func write(
+        _ table: borrowing EntryTable, _ kind: UInt8, _ output: inout ByteWriter
+    ) {
+        if table.count == 0 { return }
+        output.write(uint8: kind)
+        let size = ByteWriter.size(varint: UInt64(table.count)) + table.bytes.count
+        output.write(varint: UInt64(size))
+        output.write(varint: UInt64(table.count))
+        output.write(bytes: table.bytes.span)
+    }
+
+    // MARK: The end of a record
+
+    /// Ends the open record; undoes it if it passed a limit or the batch has no room for it.
+    @inlinable
+    @discardableResult
+    package mutating func endRecord() -> AppendResult {
+        closeParts()
+        let size = ByteWriter.size(varint: record.bits)
+        if size != record.flagsSize || record.bits != record.writtenBits {
+            records.patch(
+                varint: record.bits, at: record.start + 2, size: record.flagsSize)
+        }
+        let length = records.count - record.start - 2
+        records.patch(varint: UInt64(length), at: record.start + 1, size: 1)
+        return settle()
+    }
+
+    @usableFromInline
+    mutating func settle() -> AppendResult {
+        let passesOwnLimit = record.failed
+        let isFull =
+            byteCount > bytesMax || recordCount == BatchLimits.recordsMax
+            || strings.count > BatchLimits.stringsMax || traces.count > BatchLimits.tracesMax
+            || valueCount > BatchLimits.valuesMax
+        if !passesOwnLimit && !isFull {
+            recordCount += 1
+            record = OpenRecord()
+            commitTables()
+            return .appended
+        }
+        let result: AppendResult = passesOwnLimit || isEmpty ? .refused : .batchFull
+        abandonRecord()
+        return result
+    }
+
+    /// Undoes the open record and all references made since the last one. Scopes, metrics and
+    /// bounds that were interned for it stay.
+    package mutating func abandonRecord() {
+        if record.isOpen { records.truncate(to: record.start) }
+        strings.roll(back: committedStrings)
+        traces.roll(back: committedTraces)
+        valueCount = committedValues
+        lastTrace = .zero
+        lastTraceIndex = 0
+        record = OpenRecord()
+    }
+
+    @usableFromInline
+    mutating func beginRecord(_ type: UInt8, bits: UInt64) {
+        precondition(!record.isOpen, "a record is open")
+        // A reference that was made for the record may have failed before it began.
+        let failed = record.failed
+        record = OpenRecord()
+        record.isOpen = true
+        record.failed = failed
+        record.start = records.count
+        record.bits = bits
+        record.writtenBits = bits
+        records.reserve(64)
+        records.write(uint8: type)
+        records.write(uint8: 0)
+        records.write(varint: bits)
+        record.flagsSize = records.count - record.start - 2
+    }
+
+    /// Closes the attributes, writes the scope behind them, closes events, links or exemplars.
+    @inlinable
+    mutating func closeParts() {
+        if record.list.isOpen { closeAttributes() }
+        if record.scope != 0 {
+            records.write(varint: UInt64(record.scope))
+            record.scope = 0
+        }
+        if record.parts.isOpen { closeList() }
+    }
+
+    /// Goes on to a later optional field of the record.
+    @usableFromInline
+    mutating func advance(to stage: UInt8, bit: UInt64) {
+        precondition(record.isOpen && stage > record.stage, "a field out of order")
+        closeParts()
+        record.stage = stage
+        record.bits |= bit
+    }
+
+    /// Begins an event, link or exemplar: the list of them, if it is the first.
+    mutating func beginPart(stage: UInt8, bit: UInt64) {
+        precondition(record.nestedStart < 0, "an event, link or exemplar is open")
+        if record.stage != stage {
+            advance(to: stage, bit: bit)
+            record.parts.start = records.count
+            records.write(uint8: 0)
+        }
+        record.parts.count += 1
+        record.nestedStart = records.count
+        record.nestedBits = 0
+        records.write(uint8: 0)
+    }
+
+    /// Ends it: its flags are known now.
+    mutating func endPart(bits: UInt8) {
+        if record.list.isOpen { closeAttributes() }
+        precondition(record.nestedStart >= 0, "no event, link or exemplar is open")
+        records.patch(uint8: record.nestedBits | bits, at: record.nestedStart)
+        record.nestedStart = -1
+    }
+
+    @usableFromInline
+    mutating func closeList() {
+        precondition(record.nestedStart < 0, "an event, link or exemplar is open")
+        records.patch(varint: UInt64(record.parts.count), at: record.parts.start, size: 1)
+        if record.parts.count > BatchLimits.eventsMax { record.failed = true }
+        record.parts = OpenList()
+    }
+}
+
+/// What the builder knows of the record that it writes.
+@usableFromInline
+struct OpenRecord: BitwiseCopyable, Sendable {
+    @usableFromInline var isOpen = false
+    /// Whether a limit was passed.
+    @usableFromInline var failed = false
+    /// Which optional field may come next, so that calls out of order are found.
+    @usableFromInline var stage: UInt8 = 0
+    @usableFromInline var attributesBit: UInt64 = 0
+    @usableFromInline var start = 0
+    @usableFromInline var flagsSize = 0
+    @usableFromInline var bits: UInt64 = 0
+    @usableFromInline var writtenBits: UInt64 = 0
+    @usableFromInline var scope = 0
+    /// The time that nested times count from.
+    @usableFromInline var time: UInt64 = 0
+    @usableFromInline var list = OpenList()
+    @usableFromInline var parts = OpenList()
+    /// Where the open event's, link's or exemplar's flags stand; −1 if none is open.
+    @usableFromInline var nestedStart = -1
+    @usableFromInline var nestedBits: UInt8 = 0
+
+    @usableFromInline init() {}
+}
+
+/// A counted list whose count is patched when it ends.
+@usableFromInline
+struct OpenList: BitwiseCopyable, Sendable {
+    /// Where the count stands; −1 if no list is open.
+    @usableFromInline var start = -1
+    @usableFromInline var count = 0
+
+    @inlinable var isOpen: Bool { start >= 0 }
+
+    @usableFromInline init() {}
+}

@@ -1,0 +1,147 @@
+public import ByteCoding
+
+// References into the tables: found or added.
+extension BatchBuilder {
+    /// The reference of a known text.
+    @inlinable
+    package mutating func ref(_ known: KnownText) -> TextRef {
+        if known.id < knownPlaces.count {
+            let place = knownPlaces[known.id]
+            if place &>> 32 == strings.generation {
+                return TextRef(index: UInt32(truncatingIfNeeded: place))
+            }
+        }
+        return place(known)
+    }
+
+    @usableFromInline
+    mutating func place(_ known: KnownText) -> TextRef {
+        let found = ref(utf8: known.utf8)
+        if known.id < KnownText.idsMax {
+            if known.id >= knownPlaces.count {
+                let missing = known.id + 16 - knownPlaces.count
+                knownPlaces.append(contentsOf: repeatElement(0, count: missing))
+            }
+            knownPlaces[known.id] = strings.generation << 32 | UInt64(found.index)
+        }
+        return found
+    }
+
+    /// The reference of a text.
+    @usableFromInline
+    package mutating func ref(_ text: String) -> TextRef {
+        var text = text
+        return text.withUTF8 { refOfValid($0) }
+    }
+
+    private mutating func refOfValid(_ text: UnsafeBufferPointer<UInt8>) -> TextRef {
+        if text.isEmpty { return .none }
+        if text.count > BatchLimits.stringBytesMax {
+            record.failed = true
+            return .none
+        }
+        return TextRef(index: UInt32(strings.index(of: UnsafeRawBufferPointer(text))))
+    }
+
+    /// The reference of a text given as UTF-8; repaired with U+FFFD if it is not.
+    package mutating func ref(utf8 text: UnsafeRawBufferPointer) -> TextRef {
+        if !isUTF8(text.bytes) { return ref(String(decoding: text, as: UTF8.self)) }
+        return refOfValid(text.assumingMemoryBound(to: UInt8.self))
+    }
+
+    /// The reference of arbitrary bytes.
+    package mutating func ref(bytes: [UInt8]) -> BytesRef {
+        if bytes.isEmpty { return BytesRef(index: 0) }
+        if bytes.count > BatchLimits.stringBytesMax {
+            record.failed = true
+            return BytesRef(index: 0)
+        }
+        return bytes.withUnsafeBytes {
+            BytesRef(index: UInt32(strings.index(of: $0, binary: true)))
+        }
+    }
+
+    /// The index of a trace id, 0 for the zero id.
+    @inlinable
+    package mutating func index(of trace: TraceID) -> Int {
+        if trace == lastTrace { return lastTraceIndex }
+        return lookUp(trace)
+    }
+
+    @usableFromInline
+    mutating func lookUp(_ trace: TraceID) -> Int {
+        if trace.isZero { return 0 }
+        let found = withUnsafeBytes(of: (trace.high.bigEndian, trace.low.bigEndian)) {
+            traces.index(of: $0)
+        }
+        lastTrace = trace
+        lastTraceIndex = found
+        return found
+    }
+
+    /// The index of a scope in this batch, or nil if the table is full or the scope passes a
+    /// limit. Call it before the record that uses it begins.
+    package mutating func index(of scope: Scope) -> Int? {
+        precondition(!record.isOpen, "a record is open")
+        scratch.removeAll()
+        scratch.write(varint: UInt64(ref(scope.name).index))
+        scratch.write(varint: UInt64(ref(scope.version).index))
+        scratch.write(varint: UInt64(ref(scope.schemaURL).index))
+        scratch.write(varint: UInt64(scope.droppedAttributes))
+        writeAttributes(scope.attributes)
+        return settleEntry(scopes.index(of: scratch, max: BatchLimits.scopesMax))
+    }
+
+    /// The index of a metric in this batch, or nil if the table is full or the metric passes a
+    /// limit. Call it before the record that uses it begins.
+    package mutating func index(of metric: Metric, scope: Int = 0) -> Int? {
+        precondition(!record.isOpen, "a record is open")
+        precondition(scope >= 0 && scope <= scopes.count, "no such scope")
+        var flags = UInt64(metric.kind.rawValue) | UInt64(metric.temporality.rawValue) << 3
+        if metric.isMonotonic { flags |= MetricBit.monotonic }
+        if !metric.metadata.isEmpty { flags |= MetricBit.metadata }
+        scratch.removeAll()
+        scratch.write(varint: flags)
+        scratch.write(varint: UInt64(ref(metric.name).index))
+        scratch.write(varint: UInt64(ref(metric.description).index))
+        scratch.write(varint: UInt64(ref(metric.unit).index))
+        scratch.write(varint: UInt64(scope))
+        if !metric.metadata.isEmpty { writeAttributes(metric.metadata) }
+        return settleEntry(metrics.index(of: scratch, max: BatchLimits.metricsMax))
+    }
+
+    /// The index of histogram bounds in this batch, 0 for none, or nil if they pass a limit.
+    package mutating func index(ofBounds bounds: [Double]) -> Int? {
+        if bounds.isEmpty { return 0 }
+        if bounds.count > BatchLimits.boundsInOneMax { return nil }
+        scratch.removeAll()
+        for bound in bounds { scratch.write(double: bound) }
+        return boundsTable.index(of: scratch, max: BatchLimits.boundsMax)
+    }
+
+    /// Keeps what a table's entry brought with it, or undoes it if the entry cannot be.
+    private mutating func settleEntry(_ index: Int?) -> Int? {
+        if let index, !record.failed {
+            commitTables()
+            return index
+        }
+        abandonRecord()
+        return nil
+    }
+
+    /// Writes attributes into `scratch`: a resource's, a scope's, a metric's.
+    mutating func writeAttributes(_ attributes: [Attribute]) {
+        if attributes.count > BatchLimits.attributesMax { record.failed = true }
+        scratch.write(varint: UInt64(attributes.count))
+        for attribute in attributes {
+            scratch.write(varint: UInt64(ref(attribute.key).index))
+            writeScratch(attribute.value, depth: 0)
+        }
+    }
+
+    private mutating func writeScratch(_ value: AttributeValue, depth: Int) {
+        swap(&records, &scratch)
+        write(value, depth: depth)
+        swap(&records, &scratch)
+    }
+}
