@@ -374,7 +374,7 @@ class Log:
         directory = os.path.join(state, "log")
         if not os.path.isdir(directory):
             directory = state
-        names = [name for name in os.listdir(directory)
+        names = [name for name in (os.listdir(directory) if os.path.isdir(directory) else ())
                  if name.endswith(".segment") and len(name) == 18 and name[:10].isdigit()]
         return Log(directory, read_meta(os.path.join(directory, "meta")),
                    read_position(os.path.join(directory, "position")),

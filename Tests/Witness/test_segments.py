@@ -189,6 +189,10 @@ class SegmentTests(unittest.TestCase):
         self.assertEqual(files, {"meta": "damaged", "position": "damaged",
                                  "log/dedupe": "damaged"})
 
+    def test_a_state_directory_without_a_log_is_empty(self) -> None:
+        result = count_state(os.path.join(self.state.path, "nothing"))
+        self.assertEqual((result["records"], result["exactly_once"]), (0, True))
+
     def test_the_command_line(self) -> None:
         self.state.segment(1, [(A, 1, 2), (B, 1, 1)], sealed=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -434,7 +434,7 @@ _current: contextvars.ContextVar[Context | None] = contextvars.ContextVar("codex
 class _Pending(NamedTuple):
     sequence: int
     frame: bytes
-    counts: tuple[int, int, int]  # Spans, logs, points: counted as dropped if it cannot go.
+    counts: Iterable[int]  # Spans, logs, points that count as dropped if it cannot go.
 
 
 class _Link:
@@ -537,9 +537,9 @@ class _Link:
                         del self.out[: self.sock.send(self.out)]
                     except BlockingIOError:
                         pass
-                idle = not self.out and (not self.welcomed or self.sent == len(self.unacked))
                 wait = until - time.monotonic()
-                if wait <= 0 or idle and not (final and self.unacked):
+                if wait <= 0 or not self.unacked or (
+                        not final and self.sent == len(self.unacked) and not self.out):
                     return
                 select.select([self.sock], [self.sock] if self.out else [], [], wait)
         except OSError:
@@ -683,7 +683,7 @@ class _Recorder:
             "session.id": self.baggage["session.id"], "originator": self.baggage["originator"],
             "telemetry.sdk.name": "codex-telemetry", "telemetry.sdk.language": "python",
             "telemetry.sdk.version": VERSION, **_kept(resource)}
-        self.lock = threading.RLock()
+        self.lock, self.forks = threading.RLock(), 0
         self._reset()
 
     def _reset(self) -> None:
@@ -701,10 +701,11 @@ class _Recorder:
         for fd in (self.link.sock.detach() if self.link.sock else None, self.link.spool_fd):
             if fd is not None:
                 os.close(fd)  # The parent's descriptor keeps connection and lock.
-        self.lock = threading.RLock()
+        self.lock, self.forks = threading.RLock(), self.forks + 1
         self._reset()
         if util := sys.modules.get("multiprocessing.util"):
-            util.Finalize(None, shutdown, exitpriority=0)  # Its children never run atexit.
+            # Its children never run atexit, and it clears finalizers before it runs this.
+            util.register_after_fork(self, lambda _: util.Finalize(None, shutdown, exitpriority=0))
 
     def drop(self, counts: Iterable[int]) -> None:
         with self.lock:
@@ -823,7 +824,8 @@ class _Recorder:
                                   ("", 0, self.resource), min(threshold, (1 << 56) - 1), dropped)
             if len(body) > self.link.body_max or len(encoder.strings) > 262_144:
                 raise ValueError(f"a batch of {len(body)} bytes")
-            self.link.add(body, _counts(records))
+            # Should it be dropped, what its header reports is reported again.
+            self.link.add(body, tuple(map(sum, zip(dropped, _counts(records)))))
         except Exception as error:  # An attribute may be anything; only its own record suffers.
             self.drop(dropped)
             if len(records) == 1:
@@ -886,7 +888,7 @@ def _error_type(error: BaseException) -> str:
 class Span:
     """A span; use it as a context manager, or call `end()`. Never raises."""
 
-    __slots__ = ("context", "_recorder", "_record", "_token", "_began", "_lost", "_scope_of")
+    __slots__ = ("context", "_recorder", "_record", "_token", "_began", "_lost", "_forks")
 
     def __init__(self, recorder: _Recorder | None, name: str, attributes: Mapping[str, Any] | None,
                  kind: int) -> None:
@@ -910,7 +912,7 @@ class Span:
                 "type": 1, "kind": kind, "trace_id": trace, "span_id": self.context.span_id,
                 "parent_span_id": parent.span_id if parent else None, "name": str(name)[:TEXT_MAX],
                 "trace_state": state, "attributes": {}, "events": [], "start": time.time_ns()}
-            self._began = time.monotonic_ns()
+            self._began, self._forks = time.monotonic_ns(), recorder.forks
             self.set_all(attributes)
 
     def set(self, key: str, value: Any) -> None:
@@ -945,7 +947,7 @@ class Span:
 
     def end(self) -> None:
         record, self._record = self._record, None
-        if record is not None:
+        if record is not None and self._forks == self._recorder.forks:  # Else its parent's to end.
             record["end"] = record["start"] + time.monotonic_ns() - self._began
             if any(self._lost):
                 record["dropped"] = self._lost
