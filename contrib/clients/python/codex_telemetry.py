@@ -304,7 +304,9 @@ BATCH_BYTES_MAX, BATCH_COST_MAX, BATCH_RECORDS_MAX = 4 << 20, 512 << 10, 512
 ATTRIBUTES_MAX = EVENTS_MAX = 128
 SERIES_MAX = 1000
 FLUSH_S, EXIT_S, ACK_S, GRACE_S, WELCOME_S, BACKOFF_S_MAX = 0.1, 0.5, 0.05, 2.0, 5.0, 5.0
+DRAIN_S = 2.0
 SPOOL_FILE_BYTES_MAX, SPOOL_BYTES_MAX = 16 << 20, 64 << 20
+SYSTEM_SOCKET = "/run/codex-telemetry/ingest.sock"
 DELTA, CUMULATIVE = 1, 2
 DEFAULT_BOUNDS = tuple(map(float, (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000,
                                    7500, 10000)))
@@ -365,7 +367,7 @@ def socket_paths(env: Mapping[str, str]) -> list[str]:
             paths.append(f"/run/user/{uid}/codex-telemetry/ingest.sock")
     except OSError:
         pass  # No user manager: there is no such directory.
-    paths += [_home(env) + "/.codex/telemetry/ingest.sock", "/run/codex-telemetry/ingest.sock"]
+    paths += [_home(env) + "/.codex/telemetry/ingest.sock", SYSTEM_SOCKET]
     return list(dict.fromkeys(filter(None, paths)))
 
 
@@ -641,6 +643,51 @@ class _Link:
             raise OSError("the disk is full")
 
 
+    def drain(self, until: float) -> None:
+        """Sends what this user's earlier clients spooled: the system's agent opens no users' files."""
+        if (directory := spool_directory(self.env)) is None:
+            return
+        try:
+            for name in os.listdir(directory):
+                try:
+                    if name.endswith(".spool") and time.monotonic() < until:
+                        self._drain_file(directory, name, until)
+                except OSError:
+                    pass  # Its writer lives, or another drainer was faster: it is left to them.
+        finally:
+            os.close(directory)
+
+    def _drain_file(self, directory: int, name: str, until: float) -> None:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                     dir_fd=directory)
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            if (not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid()
+                    or status.st_nlink != 1 or status.st_mode & 0o077):
+                return
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.stat(name, dir_fd=directory, follow_symlinks=False).st_ino != status.st_ino:
+                return
+            other, data = _Link(self.env, self.on_drop), file.read(SPOOL_FILE_BYTES_MAX)
+            while len(data) >= 12:
+                length, kind, _, _, checksum = struct.unpack_from("<IBBHI", data)
+                body = data[12 : 12 + length]
+                if len(body) < length or crc32c(body) != checksum:
+                    break
+                if kind == 1:
+                    other.producer = body[8:24]
+                elif kind == 2 and length >= 64:
+                    records, other.next_sequence = struct.unpack_from("<I16xQ", body, 4)
+                    other.add(body, (records, 0, 0))
+                data = data[12 + length :]
+            other.connect()
+            other.exchange(until, final=True)
+            if other.sock:
+                other.sock.close()
+            if not other.unacked:
+                os.unlink(name, dir_fd=directory)
+
+
 def _owners() -> set[int]:
     owners = {0, os.geteuid()}
     try:
@@ -692,6 +739,7 @@ class _Recorder:
         self.series: dict[Any, Any] = {}
         self.dropped = [0, 0, 0]
         self.thread: threading.Thread | None = None
+        self.drained = False
         self.wake, self.closing, self.stepped = (threading.Event() for _ in range(3))
         self.step_lock = threading.Lock()
         self.link = _Link(self.env, self.drop)
@@ -782,6 +830,9 @@ class _Recorder:
                     return
                 if link.sock:
                     link.exchange(time.monotonic() + seconds, final)
+                if link.sock and link.path == SYSTEM_SOCKET and not (self.drained or final):
+                    self.drained = True
+                    link.drain(time.monotonic() + DRAIN_S)
                 if link.unacked and (final or not link.sock and (
                         link.spool_fd is not None or time.monotonic() - link.lost_at > GRACE_S)):
                     link.spool(final)  # In doubt or not: the agent stores a batch once.

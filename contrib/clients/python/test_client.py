@@ -398,6 +398,32 @@ class SpoolTests(ClientTest):
         self.assertEqual((len(taken), len(self.spooled())), (1, 1))
 
 
+    def test_what_earlier_clients_spooled_is_sent_to_the_systems_agent(self) -> None:
+        for n in range(2):
+            self.start()
+            telemetry.event("earlier", {"n": n})
+            telemetry.flush()
+            self.stop()
+        files = sorted(os.listdir(self.spool))
+        os.link(os.path.join(self.spool, files[0]), os.path.join(self.home, "second link"))
+        with open(os.path.join(self.spool, "f" * 32 + ".spool"), "wb") as living:
+            os.chmod(living.name, 0o600)
+            fcntl.flock(living, fcntl.LOCK_EX)
+            agent = self.agent()
+            with mock.patch.object(telemetry, "SYSTEM_SOCKET", self.socket):
+                self.start()
+                telemetry.event("now")
+                telemetry.flush()
+                self.assertEqual(len(agent.wait(2)), 2)
+                until = time.monotonic() + 5
+                while len(os.listdir(self.spool)) > 2 and time.monotonic() < until:
+                    time.sleep(0.005)
+        # A file with a second link, and one whose writer lives, are left alone.
+        self.assertEqual(sorted(os.listdir(self.spool)), [files[0], "f" * 32 + ".spool"])
+        self.assertEqual({b.header["producer"].hex() + ".spool" for b in agent.stored}
+                         & set(files), {files[1]})
+
+
 class ProcessTests(ClientTest):
     def run_python(self, script: str, **more: str) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, "-c", "import codex_telemetry as t\n" + script],
