@@ -71,8 +71,8 @@ def position(committed: int, synced: int) -> bytes:
 
 
 def checkpoint(magic: bytes, offset: int, body: bytes) -> bytes:
-    return struct.pack("<8sHHIII16sQ", magic, 0, 0, len(body), crc32c(body), 0, LOG_ID,
-                       offset) + body
+    fixed = struct.pack("<8sHHIII16sQ", magic, 0, 0, len(body), crc32c(body), 0, LOG_ID, offset)
+    return fixed[:20] + struct.pack("<I", crc32c(fixed)) + fixed[24:] + body
 
 
 class StateDirectory:

@@ -351,8 +351,10 @@ def read_checkpoint(path: str) -> Checkpoint | None:
         data = file.read()
     if len(data) < 48:
         return None
-    magic, version, _, size, checksum, _, log_id, offset = struct.unpack_from(
+    magic, version, _, size, checksum, own_checksum, log_id, offset = struct.unpack_from(
         "<8sHHIII16sQ", data)
+    if crc32c(data[:20] + bytes(4) + data[24:48]) != own_checksum:
+        return None
     body = data[48 : 48 + size]
     if version != 0 or len(body) != size or crc32c(body) != checksum:
         return None

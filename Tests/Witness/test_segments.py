@@ -183,7 +183,7 @@ class SegmentTests(unittest.TestCase):
         self.assertEqual((dedupe.offset, read_dedupe_entries(dedupe.body)[0].sequence), (77, 9))
         for name in ("meta", "position", "dedupe"):
             with open(f"{log}/{name}", "r+b") as file:
-                file.seek(49 if name == "dedupe" else 17)
+                file.seek(41 if name == "dedupe" else 17)
                 file.write(b"\xee")
         files = damage_report(self.state.path)["files"]
         self.assertEqual(files, {"meta": "damaged", "position": "damaged",
