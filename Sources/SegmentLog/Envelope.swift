@@ -1,4 +1,5 @@
 package import ByteCoding
+import Synchronization
 
 /// The kernel's word on who sent a batch; nil is unknown, never a guess.
 package struct PeerIdentity: Sendable, Hashable {
@@ -207,12 +208,15 @@ package struct AppendRequest: Sendable {
     package var latest: UInt64
     /// Its traces, for the segment's filter.
     package var traceIDs: [ID128]
+    /// The connection that it came over, so that nothing of it is stored after a batch that was not.
+    package var stream: AppendStream?
 
     /// All of it.
     package init(
         payload: [UInt8], payloadCRC: UInt32, peer: PeerIdentity, receiver: ReceiverKind,
         rewritten: Bool = false, producer: ID128, sequence: UInt64, records: UInt32,
-        spans: UInt32, logs: UInt32, earliest: UInt64, latest: UInt64, traceIDs: [ID128]
+        spans: UInt32, logs: UInt32, earliest: UInt64, latest: UInt64, traceIDs: [ID128],
+        stream: AppendStream? = nil
     ) {
         self.payload = payload
         self.payloadCRC = payloadCRC
@@ -227,7 +231,23 @@ package struct AppendRequest: Sendable {
         self.earliest = earliest
         self.latest = latest
         self.traceIDs = traceIDs
+        self.stream = stream
     }
+}
+
+/// One connection's batches in their order. Once one of them could not be stored none of the later ones is
+/// (`LogError.interrupted`): dedupe knows only the highest sequence, and a producer that sends again
+/// from the lost one on must not find it taken for a duplicate. A new connection makes a new stream.
+package final class AppendStream: Sendable {
+    private let broken = Atomic<Bool>(false)
+
+    /// An unbroken one.
+    package init() {}
+
+    /// Whether a batch of it could not be stored.
+    package var isBroken: Bool { broken.load(ordering: .acquiring) }
+
+    func breakOff() { broken.store(true, ordering: .releasing) }
 }
 
 /// What became of a batch.

@@ -1,4 +1,5 @@
 package import ByteCoding
+import Synchronization
 package import SystemIO
 
 /// The log's owner: one thread that appends in groups, one that syncs. Safe to use from any thread.
@@ -28,44 +29,132 @@ package final class GroupCommit: Sendable {
     package static let queueBytesMax = 32 << 20
 
     /// What opening found.
-    package var recovery: RecoveryReport { RecoveryReport() }
+    package let recovery: RecoveryReport
     /// The log's name.
-    package var logID: ID128 { .zero }
+    package let logID: ID128
+    /// The figures in force.
+    package let limits: LogLimits
 
-    /// Opens the log in a state directory, recovers it, starts the threads.
+    private let core: CommitCore
+    // Guards the threads: joined once.
+    private let threads: Mutex<[SystemThread]>
+
+    /// Opens the log in a state directory, recovers it, starts the threads. Blocks as long as that takes.
     package init(
         state: any Storage, limits: LogLimits? = nil, time: any TimeSource = SystemTime(),
         durability: Durability = .written
     ) throws(LogError) {
-        throw .closed
+        let writer = try LogWriter(state: state, limits: limits, time: time)
+        recovery = writer.recovery
+        logID = writer.logID
+        self.limits = writer.limits
+        let core = CommitCore(writer, time: time, durability: durability)
+        self.core = core
+        let loop = WriterLoop(writer: writer, core: core)
+        do {
+            let writing = try SystemThread.start(name: "log-writer") { loop.run() }
+            let syncing = try SystemThread.start(name: "log-sync") { core.runSyncs() }
+            threads = Mutex([writing, syncing])
+        } catch {
+            throw .io(error)
+        }
     }
+
+    deinit { shutdown() }
 
     /// Hands a batch over. Does not wait.
     package func submit(_ request: AppendRequest, completion: @escaping Completion) -> Submission {
-        .closed
+        core.queue.update { queue in
+            if queue.isClosed { return .closed }
+            let count = request.payload.count
+            if queue.bytes > 0, queue.bytes + count > GroupCommit.queueBytesMax { return .busy }
+            queue.bytes += count
+            queue.requests.append(request)
+            queue.completions.append(completion)
+            return .accepted
+        }
     }
 
     /// The highest stored sequence of a producer, 0 if none.
-    package func highestSequence(uid: UInt32?, producer: ID128) -> UInt64 { 0 }
+    package func highestSequence(uid: UInt32?, producer: ID128) -> UInt64 {
+        core.dedupe.highest(DedupeKey(uid: uid ?? .max, producer: producer))
+    }
 
     /// Everything below is complete in the file.
-    package var committed: LogOffset { .none }
+    package var committed: LogOffset {
+        LogOffset(rawValue: core.committed.load(ordering: .acquiring))
+    }
+
     /// Everything below survives loss of power.
-    package var synced: LogOffset { .none }
+    package var synced: LogOffset { LogOffset(rawValue: core.synced.load(ordering: .acquiring)) }
+
+    /// What a `LogReader` in this process takes as its `committed`.
+    package var committedSource: @Sendable () -> LogOffset {
+        let core = self.core
+        return { LogOffset(rawValue: core.committed.load(ordering: .acquiring)) }
+    }
 
     /// Waits until the log has grown beyond `offset` or the deadline (nanoseconds of `Clocks.monotonic`)
-    /// has passed; whether it has. Blocks: for threads of their own.
-    package func waitForCommit(beyond offset: LogOffset, until deadline: UInt64) -> Bool { false }
+    /// has passed, or the log closes; whether it has grown. Blocks: for threads of their own.
+    package func waitForCommit(beyond offset: LogOffset, until deadline: UInt64) -> Bool {
+        let grown = core.progress.wait(until: deadline) { progress -> Bool? in
+            if self.committed > offset { return true }
+            return progress.isClosed ? false : nil
+        }
+        return grown ?? false
+    }
 
-    /// Makes all that is committed survive loss of power. Blocks.
-    package func sync() throws(LogError) {}
+    /// Waits until everything below `offset` survives loss of power, or the deadline; whether it does.
+    package func waitForSync(upTo offset: LogOffset, until deadline: UInt64) -> Bool {
+        let done = core.progress.wait(until: deadline) { progress -> Bool? in
+            if self.synced >= offset { return true }
+            return progress.isClosed || progress.failure != nil ? false : nil
+        }
+        return done ?? false
+    }
+
+    /// Makes all that is committed now survive loss of power. Blocks.
+    package func sync() throws(LogError) {
+        let target = committed
+        if synced >= target { return }
+        core.queue.update { $0.wantsSync = true }
+        let failure = core.progress.wait { progress -> LogError?? in
+            if self.synced >= target { return .some(nil) }
+            if let failure = progress.failure { return failure }
+            return progress.isClosed ? .closed : nil
+        }
+        if case .some(.some(let failure)) = failure { throw failure }
+    }
 
     /// Copies a damaged range that a reader met to the quarantine, once, and counts it. Does not wait.
-    package func report(_ damaged: DamagedRange) {}
+    package func report(_ damaged: DamagedRange) {
+        core.queue.update { queue in
+            guard !queue.isClosed, queue.damaged.count < 64,
+                queue.reported.insert(damaged.from)
+                    .inserted
+            else { return }
+            queue.damaged.append(damaged)
+            // Bounded: in the worst case a range is copied again.
+            if queue.reported.count > 4096 { queue.reported = [damaged.from] }
+        }
+    }
 
-    /// Where the log stands.
-    package var statistics: LogStatistics { LogStatistics() }
+    /// Where the log stands, as of the last group or the last few seconds' care.
+    package var statistics: LogStatistics { core.statistics.withLock { $0 } }
 
-    /// Takes nothing more, writes what is queued, syncs, ends in order, joins the threads. Blocks.
-    package func shutdown() {}
+    /// Batches and bytes of payload that wait to be written.
+    package var waiting: (batches: Int, bytes: Int) {
+        core.queue.withLock { ($0.requests.count, $0.bytes) }
+    }
+
+    /// Takes nothing more, writes what is queued, syncs, ends in order, joins the threads. Blocks. Must not be
+    /// called from a completion.
+    package func shutdown() {
+        core.queue.update { $0.isClosed = true }
+        let joined = threads.withLock { threads in
+            defer { threads = [] }
+            return threads
+        }
+        for thread in joined { thread.join() }
+    }
 }

@@ -13,6 +13,9 @@ package enum LogError: Error, Sendable, CustomStringConvertible {
     case locked(String)
     /// The payload is larger than an entry can be.
     case tooLarge(bytes: Int)
+    /// An earlier batch of the same stream was not stored: this one is not either, so that its producer's
+    /// sequences never have a hole that dedupe would take for stored.
+    case interrupted
     /// The log is closed.
     case closed
 
@@ -24,6 +27,7 @@ package enum LogError: Error, Sendable, CustomStringConvertible {
         case .poisoned(let error): "the log is closed to writing after an error: \(error)"
         case .locked(let place): "another agent is using \(place)"
         case .tooLarge(let bytes): "a batch of \(bytes) bytes is too large for the log"
+        case .interrupted: "an earlier batch of this connection was not stored"
         case .closed: "the log is closed"
         }
     }

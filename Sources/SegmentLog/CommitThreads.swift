@@ -1,0 +1,223 @@
+import Synchronization
+import SystemIO
+
+/// What the threads of a `GroupCommit` share.
+final class CommitCore: Sendable {
+    struct Queue: Sendable {
+        var requests: [AppendRequest] = []
+        var completions: [GroupCommit.Completion] = []
+        var bytes = 0
+        var damaged: [DamagedRange] = []
+        var reported: Set<LogOffset> = []
+        var outcome: SyncOutcome?
+        var wantsSync = false
+        var isClosed = false
+    }
+
+    struct Syncs: Sendable {
+        var job: SyncJob?
+        var isClosed = false
+    }
+
+    struct Progress: Sendable {
+        var failure: LogError?
+        var isClosed = false
+    }
+
+    let queue = Monitor(Queue())
+    let syncs = Monitor(Syncs())
+    let progress = Monitor(Progress())
+    let committed: Atomic<UInt64>
+    let synced: Atomic<UInt64>
+    // Guards the last published copy.
+    let statistics: Mutex<LogStatistics>
+    let dedupe: SharedDedupe
+    let time: any TimeSource
+    let durability: GroupCommit.Durability
+
+    init(_ writer: LogWriter, time: any TimeSource, durability: GroupCommit.Durability) {
+        committed = Atomic(writer.committed.rawValue)
+        synced = Atomic(writer.synced.rawValue)
+        statistics = Mutex(writer.statistics)
+        dedupe = writer.dedupe
+        self.time = time
+        self.durability = durability
+    }
+
+    /// The sync thread: does jobs until it is closed.
+    func runSyncs() {
+        while true {
+            let job = syncs.wait { state -> SyncJob?? in
+                if let job = state.job {
+                    state.job = nil
+                    return job
+                }
+                return state.isClosed ? .some(nil) : nil
+            }
+            guard case .some(.some(let job)) = job else { return }
+            let outcome = job.perform()
+            queue.update { $0.outcome = outcome }
+        }
+    }
+}
+
+/// The writer's thread. It alone touches the writer after `run` began.
+final class WriterLoop: @unchecked Sendable {
+    // @unchecked: made by one thread, handed to the one that calls `run`, and used by nobody else.
+    private let writer: LogWriter
+    private let core: CommitCore
+    private var isSyncing = false
+    private var caredFor: LogOffset = .none
+
+    private static let groupBytesMax = 8 << 20
+    private static let careNanoseconds: UInt64 = 5_000_000_000
+    private static let idleCareNanoseconds: UInt64 = 60_000_000_000
+
+    private struct Work {
+        var requests: [AppendRequest] = []
+        var completions: [GroupCommit.Completion] = []
+        var bytes = 0
+        var damaged: [DamagedRange] = []
+        var outcome: SyncOutcome?
+        var wantsSync = false
+        var isClosed = false
+    }
+
+    init(writer: LogWriter, core: CommitCore) {
+        self.writer = writer
+        self.core = core
+    }
+
+    func run() {
+        var careAt = Clocks.monotonic() + WriterLoop.careNanoseconds
+        while true {
+            let work = take(until: min(careAt, syncDeadline()))
+            if let outcome = work?.outcome {
+                isSyncing = false
+                writer.finishSync(outcome)
+                publish()
+            }
+            for range in work?.damaged ?? [] { keep(range) }
+            if let work, !work.requests.isEmpty { append(work) }
+            startSync(force: work?.wantsSync ?? false)
+            if Clocks.monotonic() >= careAt {
+                writer.maintain()
+                startSync(force: false)
+                let isIdle = caredFor == writer.committed
+                caredFor = writer.committed
+                careAt =
+                    Clocks.monotonic()
+                    + (isIdle ? WriterLoop.idleCareNanoseconds : WriterLoop.careNanoseconds)
+                publish()
+            } else if !(work?.requests.isEmpty ?? true) {
+                // After idle time the next care is soon again.
+                careAt = min(careAt, Clocks.monotonic() + WriterLoop.careNanoseconds)
+            }
+            if let work, work.isClosed, work.requests.isEmpty, !isSyncing { break }
+        }
+        end()
+    }
+
+    /// Waits for work; nil at the deadline.
+    private func take(until deadline: UInt64) -> Work? {
+        let isSyncing = self.isSyncing
+        return core.queue.wait(until: deadline == .max ? nil : deadline) { queue -> Work? in
+            let mayEnd = queue.isClosed && !isSyncing
+            guard
+                !queue.requests.isEmpty || !queue.damaged.isEmpty || queue.outcome != nil
+                    || queue.wantsSync && !isSyncing || mayEnd
+            else { return nil }
+            var work = Work()
+            (work.outcome, queue.outcome) = (queue.outcome, nil)
+            (work.damaged, queue.damaged) = (queue.damaged, [])
+            if !isSyncing || work.outcome != nil {
+                (work.wantsSync, queue.wantsSync) = (queue.wantsSync, false)
+            }
+            work.isClosed = queue.isClosed
+            WriterLoop.takeGroup(&queue, into: &work)
+            return work
+        }
+    }
+
+    private static func takeGroup(_ queue: inout CommitCore.Queue, into work: inout Work) {
+        if queue.bytes <= groupBytesMax {
+            swap(&work.requests, &queue.requests)
+            swap(&work.completions, &queue.completions)
+            work.bytes = queue.bytes
+            return
+        }
+        var count = 0
+        while count < queue.requests.count, work.bytes < groupBytesMax {
+            work.bytes += queue.requests[count].payload.count
+            count += 1
+        }
+        work.requests = Array(queue.requests.prefix(count))
+        work.completions = Array(queue.completions.prefix(count))
+        queue.requests.removeFirst(count)
+        queue.completions.removeFirst(count)
+    }
+
+    private func append(_ work: Work) {
+        var results = writer.append(work.requests)
+        if core.durability == .synced {
+            do {
+                try writer.sync()
+            } catch {
+                for index in results.indices { results[index] = .failure(error) }
+            }
+        }
+        core.queue.update { $0.bytes -= work.bytes }
+        publish()
+        for (completion, result) in zip(work.completions, results) { completion(result) }
+    }
+
+    /// When the next sync is due, as `Clocks.monotonic` counts.
+    private func syncDeadline() -> UInt64 {
+        guard !isSyncing, let due = writer.syncDue else { return .max }
+        let now = core.time.boottime()
+        return Clocks.monotonic() + (due > now ? due - now : 0)
+    }
+
+    private func startSync(force: Bool) {
+        guard !isSyncing else { return }
+        guard force || (writer.syncDue ?? .max) <= core.time.boottime() else { return }
+        guard let job = writer.beginSync() else { return }
+        isSyncing = true
+        core.syncs.update { $0.job = job }
+    }
+
+    private func keep(_ range: DamagedRange) {
+        do {
+            try writer.keepDamaged(range)
+        } catch {
+            // There is no copy; the range is counted all the same.
+            core.statistics.withLock { $0.failure = error.description }
+        }
+        publish()
+    }
+
+    private func publish() {
+        let now = writer.statistics
+        core.statistics.withLock { $0 = now }
+        core.committed.store(writer.committed.rawValue, ordering: .releasing)
+        core.synced.store(writer.synced.rawValue, ordering: .releasing)
+        let failure = writer.poison.map(LogError.poisoned)
+        core.progress.update { $0.failure = failure }
+        if failure != nil { core.queue.update { $0.isClosed = true } }
+    }
+
+    private func end() {
+        core.syncs.update { $0.isClosed = true }
+        var failure: LogError?
+        do {
+            try writer.close()
+        } catch {
+            failure = error
+        }
+        publish()
+        core.progress.update { progress in
+            progress.failure = failure
+            progress.isClosed = true
+        }
+    }
+}

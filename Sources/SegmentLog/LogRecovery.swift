@@ -1,0 +1,237 @@
+import ByteCoding
+import SystemIO
+
+/// A segment as the writer knows it.
+struct SegmentInfo: Sendable {
+    var summary: SegmentSummary
+    var fileBytes: UInt64
+    var isSealed: Bool
+}
+
+/// What a directory turned out to hold.
+struct RecoveredLog {
+    var meta: LogMeta
+    var segments: [SegmentInfo] = []
+    var dedupe: DedupeTable
+    var nextNumber: UInt64 = 1
+    var report = RecoveryReport()
+    /// The newest segment's footer after an orderly end: it may be cut off and the segment continued.
+    var resumable: SegmentFooter?
+    /// Segments without a footer, ended and ready for one.
+    var toSeal: [(file: any StorageFile, contents: SegmentContents)] = []
+}
+
+/// Reads a log's directory after whatever happened. Memory is bounded by a window, the dedupe table and
+/// one footer, whatever the log's size. Bad bytes never stop it; only an I/O error does.
+struct LogRecovery {
+    let storage: any Storage
+    let quarantine: Quarantine
+    let limits: LogLimits
+
+    func run() throws(SystemError) -> RecoveredLog {
+        var log = try start()
+        let names = try storage.list()
+        for name in names where name.hasSuffix(".tmp") { try storage.remove(name) }
+        let numbers = names.compactMap(SegmentName.number).sorted()
+        for (index, number) in numbers.enumerated() {
+            try recover(number, isLast: index == numbers.count - 1, into: &log)
+        }
+        try readCheckpoint(into: &log)
+        var highest = UInt64(numbers.last ?? 0)
+        for name in try quarantine.storage.list() {
+            if let place = Quarantine.place(name) { highest = max(highest, place.0) }
+        }
+        log.nextNumber = max(log.meta.nextSegment, highest + 1)
+        log.report.clean = log.meta.clean && log.toSeal.isEmpty
+        if !log.report.clean { log.resumable = nil }
+        return log
+    }
+
+    /// The log's name: from `meta`, else from a segment, else new.
+    private func start() throws(SystemError) -> RecoveredLog {
+        let dedupe = DedupeTable(perUIDMax: limits.dedupePerUIDMax, max: limits.dedupeMax)
+        let bytes = try readWhole(storage, LogMeta.name, limit: 4096)
+        if let bytes, let meta = LogMeta.decode(bytes) {
+            return RecoveredLog(meta: meta, dedupe: dedupe)
+        }
+        var found: ID128?
+        for name in try storage.list() {
+            guard found == nil, let number = SegmentName.number(name) else { continue }
+            found = try SegmentEnds.read(storage.open(name, .read), number: number).header?.logID
+        }
+        let meta = LogMeta(
+            logID: found ?? ID128.random(), nextSegment: 1, clean: false, before: LogOrdinal())
+        var log = RecoveredLog(meta: meta, dedupe: dedupe)
+        log.report.created = bytes == nil && found == nil
+        if bytes != nil {
+            log.report.problems.append("meta was damaged; made anew")
+        } else if found != nil {
+            log.report.problems.append("meta was missing; made anew")
+        }
+        return log
+    }
+
+    private func recover(_ number: SegmentNumber, isLast: Bool, into log: inout RecoveredLog)
+        throws(SystemError)
+    {
+        let name = SegmentName.make(number)
+        let file = try storage.open(name, .readWrite)
+        let ends = try SegmentEnds.read(file, number: number)
+        if let header = ends.header, header.logID != log.meta.logID {
+            log.report.problems.append("\(name) belongs to another log; left alone")
+            return
+        }
+        let before = log.segments.last?.summary.after ?? ends.header?.before ?? log.meta.before
+        if let footer = ends.footer {
+            log.segments.append(
+                SegmentInfo(summary: footer.summary, fileBytes: ends.fileBytes, isSealed: true))
+            try merge(footer.dedupe, into: &log)
+            log.resumable = isLast ? footer : nil
+            return
+        }
+        try scan(file, ends, number: number, before: ends.header?.before ?? before, into: &log)
+    }
+
+    /// Reads a segment that was not sealed, cuts its torn tail, notes its damage.
+    private func scan(
+        _ file: any StorageFile, _ ends: SegmentEnds, number: SegmentNumber, before: LogOrdinal,
+        into log: inout RecoveredLog
+    ) throws(SystemError) {
+        let size = ends.fileBytes
+        var scanner = SegmentScanner(file, number: number)
+        var nonce = ends.nonce
+        if nonce == nil {
+            nonce = try scanner.envelope(at: ends.firstEntry, nonce: nil, limit: size)?.nonce
+        }
+        guard let nonce else {
+            try setAside(file, number: number, size: size, into: &log)
+            return
+        }
+        var contents = SegmentContents(
+            number: number, nonce: nonce, before: before, firstEntry: UInt32(ends.firstEntry),
+            filter: TraceFilter(words: 0))
+        // What is no entry counts as damage only if an entry follows; else it is the torn tail.
+        var unsure: [DamagedRange] = []
+        var position = ends.firstEntry
+        if ends.header == nil {
+            unsure.append(
+                DamagedRange(
+                    from: LogOffset(segment: number, position: 0), count: ends.firstEntry))
+        }
+        while let at = try nextEntry(&scanner, from: position, nonce, size, &unsure, number) {
+            guard let envelope = try scanner.envelope(at: at, nonce: nonce, limit: size) else {
+                break
+            }
+            if try scanner.payloadIsRight(envelope) {
+                for range in unsure { try noteDamage(range, file, into: &log) }
+                unsure = []
+                contents.add(envelope)
+                log.report.scannedBatches += 1
+                if !envelope.producer.isZero {
+                    log.dedupe.note(
+                        DedupeKey(
+                            uid: envelope.peer.uid ?? .max, producer: envelope.producer),
+                        sequence: envelope.sequence, received: envelope.received)
+                }
+            } else {
+                unsure.append(
+                    DamagedRange(
+                        from: envelope.offset, count: UInt64(envelope.entryBytes),
+                        envelope: envelope))
+            }
+            position = at + UInt64(envelope.entryBytes)
+        }
+        try cut(file, &scanner, size: size, contents: contents, into: &log)
+    }
+
+    private func nextEntry(
+        _ scanner: inout SegmentScanner, from position: UInt64, _ nonce: UInt64, _ size: UInt64,
+        _ unsure: inout [DamagedRange], _ number: SegmentNumber
+    ) throws(SystemError) -> UInt64? {
+        guard let at = try scanner.resynchronise(from: position, nonce: nonce, limit: size) else {
+            return nil
+        }
+        if at > position {
+            unsure.append(
+                DamagedRange(
+                    from: LogOffset(segment: number, position: UInt32(position)),
+                    count: at - position))
+        }
+        return at
+    }
+
+    /// Copies what follows the last right entry aside, then cuts it off.
+    private func cut(
+        _ file: any StorageFile, _ scanner: inout SegmentScanner, size: UInt64,
+        contents: SegmentContents, into log: inout RecoveredLog
+    ) throws(SystemError) {
+        let end = UInt64(contents.summary.entriesEnd)
+        if size > end {
+            let contentEnd = try scanner.contentEnd(end..<size)
+            if contentEnd > end {
+                let range = DamagedRange(
+                    from: LogOffset(
+                        segment: contents.summary.number, position: UInt32(end)),
+                    count: contentEnd - end)
+                let kept = try quarantine.keep(file, from: range.from, count: range.count)
+                log.report.tornTails.append(range)
+                if !kept { log.report.problems.append("no space for a copy of \(range)") }
+            }
+            try file.setSize(end)
+        }
+        log.segments.append(
+            SegmentInfo(summary: contents.summary, fileBytes: end, isSealed: false))
+        log.toSeal.append((file, contents))
+        log.report.sealedSegments.append(contents.summary.number)
+    }
+
+    private func noteDamage(
+        _ range: DamagedRange, _ file: any StorageFile, into log: inout RecoveredLog
+    ) throws(SystemError) {
+        let kept = try quarantine.keep(file, from: range.from, count: range.count)
+        if !kept { log.report.problems.append("no space for a copy of \(range)") }
+        log.report.damaged.append(range)
+    }
+
+    /// A file in which not one entry can be recognised: its content goes to the quarantine.
+    private func setAside(
+        _ file: any StorageFile, number: SegmentNumber, size: UInt64, into log: inout RecoveredLog
+    ) throws(SystemError) {
+        var scanner = SegmentScanner(file, number: number)
+        let end = try scanner.contentEnd(0..<size)
+        if end > 0 {
+            let range = DamagedRange(
+                from: LogOffset(segment: number, position: 0), count: end)
+            guard try quarantine.keep(file, from: range.from, count: end) else {
+                log.report.problems.append("no space for a copy of \(range); left in its place")
+                return
+            }
+            log.report.damaged.append(range)
+        }
+        try storage.remove(SegmentName.make(number))
+    }
+
+    private func merge(_ entries: [UInt8], into log: inout RecoveredLog) throws(SystemError) {
+        var reader = ByteReader(entries.span.bytes)
+        do {
+            try log.dedupe.merge(&reader, count: entries.count / DedupeTable.entryBytes)
+        } catch {
+            log.report.problems.append("a dedupe table ends too early")
+        }
+    }
+
+    private func readCheckpoint(into log: inout RecoveredLog) throws(SystemError) {
+        let file = CheckpointFile(storage, name: "dedupe", kind: .dedupe)
+        switch try file.read() {
+        case .absent: break
+        case .valid(let checkpoint) where checkpoint.logID == log.meta.logID:
+            try merge(checkpoint.body, into: &log)
+        case .valid:
+            log.report.problems.append("the dedupe checkpoint is another log's; set aside")
+            try file.setAside()
+        case .damaged:
+            log.report.problems.append("the dedupe checkpoint was damaged; set aside")
+            try file.setAside()
+        }
+    }
+}

@@ -1,0 +1,224 @@
+package import ByteCoding
+import SystemIO
+
+extension LogWriter {
+    /// Opens the next segment. Its number is made safe ahead of time, so that this waits for no sync.
+    func openSegment(_ now: UInt64) throws(LogError) {
+        let before = segments.last?.summary.after ?? meta.before
+        do {
+            while true {
+                if nextNumber >= safeNumbers {
+                    meta.nextSegment = nextNumber + UInt64(LogLimits.numbersAhead)
+                    try replaceWhole(storage, LogMeta.name, meta.encode())
+                    safeNumbers = meta.nextSegment
+                }
+                if try create(SegmentNumber(truncatingIfNeeded: nextNumber), before, now) { return }
+            }
+        } catch {
+            if error.isOutOfSpace {
+                fullness = error
+                throw .full(error)
+            }
+            poison = error
+            throw .io(error)
+        }
+    }
+
+    /// False if a file of this number is there already: the number is passed over.
+    private func create(_ number: SegmentNumber, _ before: LogOrdinal, _ now: UInt64)
+        throws(SystemError) -> Bool
+    {
+        let name = SegmentName.make(number)
+        var generator = SystemRandomNumberGenerator()
+        let header = SegmentHeader(
+            logID: logID, number: number, nonce: generator.next(), created: now, before: before)
+        let file: any StorageFile
+        do {
+            file = try storage.open(name, .createNew)
+        } catch {
+            guard error.alreadyExists else { throw error }
+            nextNumber += 1
+            return false
+        }
+        nextNumber += 1
+        var writer = ByteWriter(capacity: SegmentHeader.encodedBytes)
+        header.encode(into: &writer)
+        do {
+            try file.write(writer.span, at: 0)
+        } catch {
+            try storage.remove(name)
+            throw error
+        }
+        namesVersion += 1
+        let end = UInt64(SegmentHeader.encodedBytes)
+        active = Active(
+            file: file,
+            contents: SegmentContents(
+                number: number, nonce: header.nonce, before: before,
+                firstEntry: UInt32(SegmentHeader.encodedBytes),
+                filter: TraceFilter(words: limits.filterWords)),
+            end: end, allocatedEnd: end)
+        meta.before = before
+        // Soon more numbers than are safe may be needed: the next sync makes them so.
+        if safeNumbers < nextNumber + UInt64(LogLimits.numbersAhead) / 2 {
+            meta.nextSegment = nextNumber + UInt64(LogLimits.numbersAhead)
+        }
+        metaIsStale = true
+        return true
+    }
+
+    /// Ends the segment that is written to. Its footer is written by the next sync, after its entries are
+    /// safe; until then it is a segment like one after a crash.
+    func rotate() {
+        guard let ended = active else { return }
+        active = nil
+        segments.append(
+            SegmentInfo(
+                summary: ended.contents.summary, fileBytes: ended.allocatedEnd, isSealed: false))
+        sealedTotals.add(ended.contents.summary)
+        pendingSeals.append(
+            PendingSeal(
+                number: ended.contents.summary.number, file: ended.file, position: ended.end,
+                footer: ended.contents.footer(dedupe.snapshot)))
+        if unsyncedSince == nil { unsyncedSince = time.boottime() }
+        enforceCap(ahead: UInt64(limits.segmentBytes))
+    }
+
+    /// Deletes the oldest segments while all of them, and `ahead` bytes more, pass the cap.
+    func enforceCap(ahead: UInt64) {
+        var total = segmentBytes + ahead
+        while total > limits.capBytes, let oldest = segments.first {
+            guard delete(oldest) else { return }
+            total -= min(total, oldest.fileBytes)
+        }
+    }
+
+    /// Bytes of all segment files.
+    var segmentBytes: UInt64 {
+        segments.reduce(active.map { max($0.end, $0.allocatedEnd) } ?? 0) { $0 + $1.fileBytes }
+    }
+
+    private func delete(_ oldest: SegmentInfo) -> Bool {
+        let number = oldest.summary.number
+        do {
+            try storage.remove(SegmentName.make(number))
+        } catch {
+            counters.removalsFailed += 1
+            return false
+        }
+        segments.removeFirst()
+        sealedTotals.remove(oldest.summary)
+        pendingSeals.removeAll { $0.number == number }
+        if segments.isEmpty, active == nil {
+            meta.before = oldest.summary.after
+            metaIsStale = true
+        }
+        return true
+    }
+
+    // MARK: Care
+
+    /// Retention, rotation by age, the reserve, forgetting idle producers. Cheap; call it every few seconds.
+    package func maintain() {
+        guard !isClosed, poison == nil else { return }
+        let now = clock.now(wall: time.wall(), boottime: time.boottime())
+        let age = limits.age.nanoseconds
+        // A segment is deleted as a whole: none may span more than a part of the age.
+        if let active, active.contents.summary.batches > 0,
+            active.contents.summary.receivedFirst < now - min(now, age / 8)
+        {
+            rotate()
+        }
+        let oldestKept = now - min(now, age)
+        while let oldest = segments.first, oldest.summary.receivedLast < oldestKept {
+            guard delete(oldest) else { break }
+        }
+        enforceCap(ahead: 0)
+        let idle = limits.dedupeAge.nanoseconds
+        dedupe.forget(before: now - min(now, idle))
+        do {
+            if fullness == nil { try reserve.hold() }
+        } catch {
+            counters.postponed += 1
+        }
+    }
+
+    /// Copies a damaged range that a reader met to the quarantine and counts it.
+    package func keepDamaged(_ range: DamagedRange) throws(LogError) {
+        counters.note(range)
+        do {
+            let file = try storage.open(SegmentName.make(range.from.segment), .read)
+            _ = try quarantine.keep(file, from: range.from, count: range.count)
+        } catch {
+            // Retention may have been faster; then there is nothing left to keep.
+            if !error.isNotFound { throw .io(error) }
+        }
+    }
+
+    /// Ends in order: everything durable, the segment sealed, `clean` set. Nothing can be appended after.
+    /// Throws if that could not be done; the next start then recovers.
+    package func close() throws(LogError) {
+        guard !isClosed else { return }
+        defer { isClosed = true }
+        if let poison { throw .poisoned(poison) }
+        if active?.contents.summary.batches == 0 { discardEmpty() } else { rotate() }
+        if let job = beginSync(force: true) { finishSync(job.perform()) }
+        if let poison { throw .poisoned(poison) }
+        guard pendingSeals.isEmpty else { return }
+        meta.clean = true
+        meta.nextSegment = nextNumber
+        if let last = segments.last { meta.before = last.summary.after }
+        do {
+            try replaceWhole(storage, LogMeta.name, meta.encode())
+        } catch {
+            throw LogError(error)
+        }
+    }
+
+    private func discardEmpty() {
+        guard let empty = active else { return }
+        active = nil
+        do {
+            try storage.remove(SegmentName.make(empty.contents.summary.number))
+        } catch {
+            counters.removalsFailed += 1
+        }
+    }
+
+    /// The highest stored sequence of a producer, 0 if none.
+    package func highestSequence(uid: UInt32?, producer: ID128) -> UInt64 {
+        dedupe.highest(DedupeKey(uid: uid ?? .max, producer: producer))
+    }
+
+    /// Where the log stands.
+    package var statistics: LogStatistics {
+        var now = LogStatistics()
+        now.logID = logID
+        now.committed = committed
+        now.synced = synced
+        var kept = sealedTotals
+        if let summary = active?.contents.summary { kept.add(summary) }
+        now.kept = kept.count
+        now.keptSpans = kept.spans
+        now.keptLogs = kept.logs
+        now.stored =
+            active?.contents.summary.after ?? segments.last?.summary.after ?? meta.before
+        now.expired = now.stored - now.kept
+        now.duplicates = counters.duplicates
+        now.refusedFull = counters.refusedFull
+        now.damagedRanges = counters.damagedRanges
+        now.damagedBytes = counters.damagedBytes
+        now.damage = counters.damage
+        now.segments = segments.count + (active == nil ? 0 : 1)
+        now.bytes = segmentBytes
+        now.oldestReceived =
+            segments.first?.summary.receivedFirst ?? active?.contents.summary.receivedFirst ?? 0
+        (now.producers, now.producersForgotten) = dedupe.count
+        now.syncs = counters.syncs
+        now.groups = counters.groups
+        now.reserveHeld = reserve.isHeld
+        now.failure = poison.map(\.description) ?? fullness.map(\.description)
+        now.isFull = poison == nil && fullness != nil
+        return now
+    }
+}

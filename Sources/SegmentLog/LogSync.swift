@@ -1,0 +1,187 @@
+import ByteCoding
+import SystemIO
+
+/// A segment whose entries are complete and whose footer is still to be written.
+struct PendingSeal: Sendable {
+    let number: SegmentNumber
+    let file: any StorageFile
+    let position: UInt64
+    let footer: [UInt8]
+}
+
+/// What must be done so that everything up to `target` survives loss of power. May be performed on any
+/// thread; the result goes back to the writer.
+package struct SyncJob: Sendable {
+    let storage: any Storage
+    let target: LogOffset
+    let activeFile: (any StorageFile)?
+    let seals: [PendingSeal]
+    let names: UInt64?
+    let meta: LogMeta?
+    let checkpoint: Checkpoint?
+    let bytes: Int
+
+    /// Does it. Blocks as long as the device takes.
+    package func perform() -> SyncOutcome {
+        var outcome = SyncOutcome(target: target, names: names, bytes: bytes)
+        do {
+            if names != nil { try storage.syncNames() }
+            for seal in seals { try seal.file.sync() }
+            try activeFile?.sync()
+            outcome.isSynced = true
+        } catch {
+            // What the device then has on it is unknown, and a second sync would not tell.
+            outcome.failure = error
+            return outcome
+        }
+        // Only now: a footer says that the entries before it are there.
+        for seal in seals {
+            attempt(&outcome) { () throws(SystemError) in
+                try seal.file.write(seal.footer.span.bytes, at: seal.position)
+                try seal.file.setSize(seal.position + UInt64(seal.footer.count))
+                try seal.file.sync()
+            } onSuccess: {
+                $0.sealed.append(seal.number)
+            }
+        }
+        if let meta {
+            attempt(&outcome) { () throws(SystemError) in
+                try replaceWhole(storage, LogMeta.name, meta.encode())
+            } onSuccess: {
+                $0.meta = meta
+            }
+        }
+        if let checkpoint {
+            attempt(&outcome) { () throws(SystemError) in
+                try CheckpointFile(storage, name: "dedupe", kind: .dedupe).write(checkpoint)
+            } onSuccess: {
+                $0.checkpointed = checkpoint.offset
+            }
+        }
+        return outcome
+    }
+
+    /// Cleaning up must be possible on a full disk: a failure for want of space is tried again without the
+    /// reserve. What fails still is done with the next sync.
+    private func attempt(
+        _ outcome: inout SyncOutcome, _ body: () throws(SystemError) -> Void,
+        onSuccess: (inout SyncOutcome) -> Void
+    ) {
+        do {
+            do {
+                try body()
+            } catch {
+                guard error.isOutOfSpace else { throw error }
+                outcome.wantsReserve = true
+                try storage.remove(Reserve.name)
+                try body()
+            }
+            onSuccess(&outcome)
+        } catch {
+            outcome.postponed += 1
+        }
+    }
+}
+
+/// What came of a sync job.
+package struct SyncOutcome: Sendable {
+    let target: LogOffset
+    let names: UInt64?
+    let bytes: Int
+    var isSynced = false
+    var failure: SystemError?
+    var sealed: [SegmentNumber] = []
+    var meta: LogMeta?
+    var checkpointed: LogOffset?
+    var wantsReserve = false
+    var postponed: UInt64 = 0
+
+    init(target: LogOffset, names: UInt64?, bytes: Int) {
+        self.target = target
+        self.names = names
+        self.bytes = bytes
+    }
+}
+
+extension LogWriter {
+    /// What a sync would have to do now; nil if nothing, or if a job is not finished yet.
+    package func beginSync(force: Bool = false) -> SyncJob? {
+        guard !isSyncing, !isClosed, poison == nil else { return nil }
+        let needsCheckpoint =
+            checkpointed < committed
+            && (force || time.boottime() &- checkpointAt >= limits.checkpointInterval.nanoseconds)
+        guard
+            force || synced < committed || !pendingSeals.isEmpty || namesSynced < namesVersion
+                || metaIsStale || needsCheckpoint
+        else { return nil }
+        isSyncing = true
+        var checkpoint: Checkpoint?
+        if needsCheckpoint {
+            var writer = ByteWriter()
+            dedupe.snapshot.encode(into: &writer)
+            checkpoint = Checkpoint(logID: logID, offset: committed, body: writer.bytes)
+        }
+        let job = SyncJob(
+            storage: storage, target: committed, activeFile: active?.file, seals: pendingSeals,
+            names: namesSynced < namesVersion ? namesVersion : nil,
+            meta: metaIsStale ? meta : nil, checkpoint: checkpoint, bytes: unsyncedBytes)
+        unsyncedSince = nil
+        return job
+    }
+
+    /// Takes back what came of the job that `beginSync` gave. A failed sync poisons the writer.
+    package func finishSync(_ outcome: SyncOutcome) {
+        isSyncing = false
+        counters.postponed += outcome.postponed
+        if outcome.wantsReserve { reserve.release() }
+        if let failure = outcome.failure {
+            poison = failure
+            return
+        }
+        counters.syncs += 1
+        synced = max(synced, outcome.target)
+        unsyncedBytes -= min(unsyncedBytes, outcome.bytes)
+        if unsyncedBytes > 0, unsyncedSince == nil { unsyncedSince = time.boottime() }
+        if let names = outcome.names { namesSynced = max(namesSynced, names) }
+        if let written = outcome.meta {
+            safeNumbers = max(safeNumbers, written.nextSegment)
+            if written == meta { metaIsStale = false }
+        }
+        if let offset = outcome.checkpointed {
+            checkpointed = max(checkpointed, offset)
+            checkpointAt = time.boottime()
+        }
+        for number in outcome.sealed { markSealed(number) }
+        writePosition()
+    }
+
+    private func markSealed(_ number: SegmentNumber) {
+        guard let index = pendingSeals.firstIndex(where: { $0.number == number }) else { return }
+        let seal = pendingSeals.remove(at: index)
+        guard let place = segments.firstIndex(where: { $0.summary.number == number }) else {
+            return
+        }
+        segments[place].isSealed = true
+        segments[place].fileBytes = seal.position + UInt64(seal.footer.count)
+    }
+
+    /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot.
+    package func sync() throws(LogError) {
+        if let job = beginSync() { finishSync(job.perform()) }
+        if let poison { throw .poisoned(poison) }
+    }
+
+    /// Nanoseconds of `boottime` at which a sync is due; nil if nothing waits for one.
+    package var syncDue: UInt64? {
+        guard !isSyncing, poison == nil, let since = unsyncedSince else { return nil }
+        if unsyncedBytes >= limits.syncBytes { return since }
+        return since &+ limits.syncDelay.nanoseconds
+    }
+}
+
+extension StorageFile {
+    /// Writes what a writer holds.
+    func write(_ writer: borrowing ByteWriter, at position: UInt64) throws(SystemError) {
+        try write(writer.span, at: position)
+    }
+}
