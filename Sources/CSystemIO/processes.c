@@ -177,6 +177,10 @@ int cxt_thread_join(uint64_t identity) {
     return -pthread_join((pthread_t)(uintptr_t)identity, NULL);
 }
 
+int cxt_thread_detach(uint64_t identity) {
+    return -pthread_detach((pthread_t)(uintptr_t)identity);
+}
+
 struct cxt_monitor {
     pthread_mutex_t mutex;
     pthread_cond_t condition;

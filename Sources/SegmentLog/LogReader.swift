@@ -63,6 +63,7 @@ package final class LogReader {
                 if current == nil {
                     guard try enter(after: cursor) else { return nil }
                     if let missed = noteEntry() { return .missed(missed) }
+                    try findOrdinal()
                 }
                 guard let limit = try limit() else { return nil }
                 if UInt64(cursor.position) < limit {
@@ -226,6 +227,32 @@ package final class LogReader {
             ordinal = footer.summary.after
         }
         return missed
+    }
+
+    /// A reader that begins inside a segment learns its ordinal by walking the envelopes before it, once.
+    private func findOrdinal() throws(SystemError) {
+        guard ordinal == nil, let segment = current,
+            let before = segment.ends.header?.before ?? segment.ends.footer?.summary.before
+        else { return }
+        var count = before
+        var position = segment.ends.firstEntry
+        let limit = UInt64(cursor.position)
+        while position < limit {
+            if let envelope = try current?.scanner.envelope(
+                at: position, nonce: segment.nonce, limit: limit)
+            {
+                count = count + LogOrdinal(batches: 1, records: UInt64(envelope.records))
+                position += UInt64(envelope.entryBytes)
+            } else {
+                // What damage hides is counted at the next segment, as for a reader that came through it.
+                guard
+                    let next = try current?.scanner.resynchronise(
+                        from: position + 8, nonce: segment.nonce, limit: limit)
+                else { break }
+                position = next
+            }
+        }
+        ordinal = count
     }
 
     private func segmentNumbers() throws(SystemError) -> [SegmentNumber] {

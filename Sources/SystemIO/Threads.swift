@@ -10,7 +10,8 @@ package struct SystemThread: Sendable {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Starts `body` on a new thread. `name` has at most 15 bytes. The thread must be joined, once.
+    /// Starts `body` on a new thread. `name` has at most 15 bytes. The thread must be joined or
+    /// detached, once.
     package static func start(
         name: String, stackBytes: Int = 512 << 10, _ body: @escaping @Sendable () -> Void
     ) throws(SystemError) -> SystemThread {
@@ -27,6 +28,9 @@ package struct SystemThread: Sendable {
 
     /// Waits until the thread has ended. Once only.
     package func join() { _ = cxt_thread_join(identity) }
+
+    /// Nobody will join it.
+    package func detach() { _ = cxt_thread_detach(identity) }
 }
 
 /// State that several threads share, with waiting: a mutex and a condition. For threads that may

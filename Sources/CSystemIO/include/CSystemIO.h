@@ -91,6 +91,7 @@ int cxt_at_fork_in_child(void (*handler)(void));
 int cxt_thread_start(const char *name, size_t stack_bytes, void (*body)(void *), void *context,
                      uint64_t *identity);
 int cxt_thread_join(uint64_t identity);
+int cxt_thread_detach(uint64_t identity);
 
 struct cxt_monitor;
 struct cxt_monitor *cxt_monitor_make(void);
