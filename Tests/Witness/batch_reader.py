@@ -34,20 +34,20 @@ class Pairs(list):
 
 def read_header(data: bytes) -> dict[str, Any]:
     """The header alone, checked in the order that wire.md gives: version, length, limits, values."""
-    if len(data) > BATCH_BYTES_MAX:
-        raise WireError("limit_exceeded", 0, f"a batch of {len(data)} bytes")
     if len(data) < 2:
         raise WireError("truncated", 0, "the header")
     if (version := data[0] | data[1] << 8) != 0:
         raise WireError("unsupported_version", 0, f"batch version {version}")
-    if len(data) < 64:
-        raise WireError("truncated", 0, "the header")
-    (_, header_bytes, records, producer, sequence, base, threshold, spans, logs, points,
-     flags) = HEADER.unpack_from(data)
-    if header_bytes < 64:
-        raise WireError("truncated", 2, f"a header of {header_bytes} bytes")
+    if len(data) < 4:
+        raise WireError("truncated", 2, "the header")
+    if (header_bytes := data[2] | data[3] << 8) < 64:
+        raise WireError("bad_value", 2, f"a header of {header_bytes} bytes")
     if header_bytes > len(data):
         raise WireError("truncated", 2, f"a header of {header_bytes} bytes")
+    if len(data) > BATCH_BYTES_MAX:
+        raise WireError("limit_exceeded", 0, f"a batch of {len(data)} bytes")
+    (_, _, records, producer, sequence, base, threshold, spans, logs, points,
+     flags) = HEADER.unpack_from(data)
     if records > RECORDS_MAX:
         raise WireError("limit_exceeded", 4, f"{records} records")
     if not any(producer):
@@ -229,6 +229,13 @@ class BatchReader:
         at = self.r.pos
         value = self.r.varint()
         if value >> 32:
+            raise WireError("bad_value", at, f"{value} in a field of 32 bits")
+        return value
+
+    def _i32(self) -> int:
+        at = self.r.pos
+        value = self.r.zigzag()
+        if not -(1 << 31) <= value < 1 << 31:
             raise WireError("bad_value", at, f"{value} in a field of 32 bits")
         return value
 
@@ -430,13 +437,13 @@ class BatchReader:
     def _exponential(self, record: dict[str, Any]) -> None:
         flags = self._point(record)
         record["count"] = self.r.varint()
-        record["scale"] = self.r.zigzag()
+        record["scale"] = self._i32()
         record["zero_count"] = self.r.varint()
         self._point_common(record, flags)
         self._optional_doubles(record, flags, 4, ("sum", "min", "max", "zero_threshold"))
         for bit, side in ((8, "positive"), (9, "negative")):
             if flags & 1 << bit:
-                record[side] = {"offset": self.r.zigzag(), "buckets": self._buckets()}
+                record[side] = {"offset": self._i32(), "buckets": self._buckets()}
 
     def _summary(self, record: dict[str, Any]) -> None:
         flags = self._point(record)

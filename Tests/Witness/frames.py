@@ -59,7 +59,9 @@ def read_hello(body: bytes) -> dict[str, Any]:
     if len(body) < 40:
         raise WireError("truncated", 0, "a hello")
     _, _, fixed, producer, sequence, flags, _ = struct.unpack_from("<4sHH16sQII", body)
-    if fixed < 40 or fixed > len(body):
+    if fixed < 40:
+        raise WireError("bad_value", 6, f"a hello's fixed part of {fixed} bytes")
+    if fixed > len(body):
         raise WireError("truncated", 6, f"a hello's fixed part of {fixed} bytes")
     if not any(producer):
         raise WireError("bad_value", 8, "the producer id is zero")

@@ -89,12 +89,14 @@ class BatchTests(unittest.TestCase):
 
     def test_the_header_is_checked_in_the_specified_order(self) -> None:
         self.refused("unsupported_version", batch(version=1, size=0, producer=bytes(16)))
+        self.refused("bad_value", batch(size=63, records=65_536))
         self.refused("truncated", batch()[:63])
         self.refused("truncated", batch(size=65))
         self.refused("limit_exceeded", batch(records=65_536, producer=bytes(16)))
         self.refused("bad_value", batch(producer=bytes(16)))
         self.refused("bad_value", batch(sequence=0))
         self.refused("bad_value", batch(flags=1))
+        self.refused("bad_value", batch(threshold=1 << 56))
         self.refused("limit_exceeded", batch() + bytes(4 << 20))
 
     def test_unknown_sections_records_and_trailing_bytes_are_skipped(self) -> None:

@@ -89,44 +89,32 @@ _LAYOUTS = {
 
 
 class Encoder:
-    """One batch. Every table is in the order of first use, so the bytes are the vectors' bytes."""
+    """One batch, in the reference encoding of batch.md, so that the bytes are the vectors'."""
 
     def __init__(self, base: int) -> None:
         self.base = base
-        self.strings: dict[Any, int] = {}
-        self.string_bytes = bytearray()
-        self.traces: dict[bytes, int] = {}
-        self.bounds: dict[bytes, int] = {}
-        self.scopes: dict[str, tuple[int, tuple]] = {}
-        self.metrics: dict[str, tuple[int, Metric]] = {}
         self.layouts = {
             name: [(int(bit) if bit else None, key, getattr(self, "_" + how)) for bit, key, how
                    in re.findall(r"(?:(\d+) )?(\w+):(\w+)", layout)]
             for name, layout in _LAYOUTS.items()}
+        # Each table: its entries' numbers, and its content.
+        self.tables: dict[str, tuple[dict[Any, int], bytearray]] = {
+            name: ({}, bytearray()) for name in ("strings", "traces", "scopes", "metrics", "bounds")}
 
     def encode(self, producer: bytes, sequence: int, records: list[dict[str, Any]],
                resource: tuple[str, int, Any] = ("", 0, ()), threshold: int = 0,
                dropped: Iterable[int] = (0, 0, 0)) -> bytes:
-        for record in records:
-            if metric := record.get("metric"):
-                self.metrics.setdefault(repr(metric), (len(self.metrics) + 1, metric))
-        for scoped in [metric for _, metric in self.metrics.values()] + records:
-            scope = scoped.scope if isinstance(scoped, Metric) else scoped.get("scope")
-            if scope not in (None, NO_SCOPE):
-                self.scopes.setdefault(repr(scope), (len(self.scopes) + 1, scope))
-        resource_bytes, scopes, metrics, body = (bytearray() for _ in range(4))
+        resource_bytes, body = bytearray(), bytearray()
         if any(resource):
             self._text(resource_bytes, resource[0])
             _varint(resource_bytes, resource[1])
             self._pairs(resource_bytes, resource[2])
-        for _, scope in self.scopes.values():
-            names = ("name", "version", "schema_url", "dropped", "attributes")
-            self._sized(scopes, self._fields("scope", dict(zip(names, scope)))[1])
-        for _, metric in self.metrics.values():
-            flags, content = self._fields("descriptor", metric._asdict())
-            flags |= metric.kind | metric.temporality << 3 | metric.monotonic << 5
-            self._sized(metrics, self._flagged(flags, content))
         for record in records:
+            # What a record refers to comes into its table before the record's own texts do.
+            self._scope(bytearray(), record.get("scope") or NO_SCOPE)
+            if metric := record.get("metric"):
+                self._metric(bytearray(), metric)
+            self._bounds(bytearray(), record.get("bounds") or ())
             flags, content = self._fields(record["type"], record, self.base)
             if record["type"] == 1:
                 flags |= record.get("kind", 0) | record.get("status", 0) << 3
@@ -134,11 +122,10 @@ class Encoder:
             self._sized(body, self._flagged(flags, content))
         out = bytearray(struct.pack("<HHI16s3Q", 0, 64, len(records), producer, sequence, self.base,
                                     threshold) + struct.pack("<4I", *dropped, 0))
-        for kind, table, content in ((1, self.strings, self.string_bytes),
-                                     (2, self.traces, b"".join(self.traces)),
-                                     (3, None, resource_bytes), (4, self.scopes, scopes),
-                                     (5, self.metrics, metrics),
-                                     (6, self.bounds, b"".join(self.bounds)), (7, None, body)):
+        sections = {kind: self.tables[name] for kind, name in (
+            (1, "strings"), (2, "traces"), (4, "scopes"), (5, "metrics"), (6, "bounds"))}
+        for kind, (table, content) in sorted([*sections.items(), (3, ({}, resource_bytes)),
+                                              (7, ({}, body))]):
             section = bytearray()
             if table:
                 _varint(section, len(table))
@@ -146,6 +133,21 @@ class Encoder:
                 out.append(kind)
                 self._sized(out, section + content)
         return bytes(out)
+
+    def _entry(self, out: bytearray, table: str, key: Any, content: Callable[[], bytes]) -> None:
+        """Writes the number of an entry; adds it to its table at its first use."""
+        entries, _ = self.tables[table]
+        index = entries.get(key)
+        if index is None:
+            data = content()  # Which may add to other tables.
+            index = entries[key] = len(entries) + 1
+            self.tables[table][1].extend(data)
+        _varint(out, index)
+
+    def _size_first(self, content: bytearray) -> bytearray:
+        out = bytearray()
+        self._sized(out, content)
+        return out
 
     def _fields(self, layout: Any, values: Mapping[str, Any],
                 origin: int = 0) -> tuple[int, bytearray]:
@@ -173,14 +175,14 @@ class Encoder:
     # Writers: (out, value, the values it is one of, origin of times).
 
     def _text(self, out: bytearray, text: str | bytes, *_: Any) -> None:
-        index = self.strings.get(text) if text else 0
-        if index is None:
-            index = self.strings[text] = len(self.strings) + 1
-            binary = isinstance(text, bytes)
-            content = text if binary else text.encode("utf-8", "replace")
-            _varint(self.string_bytes, len(content) << 1 | binary)
-            self.string_bytes += content
-        _varint(out, index)
+        index = self.tables["strings"][0].get(text) if text else 0
+        if index is not None:
+            _varint(out, index)
+            return
+        content = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+        entry = bytearray()
+        _varint(entry, len(content) << 1 | isinstance(text, bytes))
+        self._entry(out, "strings", text, lambda: entry + content)
 
     def _pairs(self, out: bytearray, pairs: Any, _: Any = None, __: int = 0, depth: int = 0) -> None:
         pairs = list(pairs.items() if isinstance(pairs, Mapping) else pairs)[:LIST_MAX]
@@ -245,19 +247,35 @@ class Encoder:
         _varint(out, value - record["start"] & MASK64)
 
     def _trace(self, out: bytearray, trace: bytes, *_: Any) -> None:
-        _varint(out, 0 if trace == NO_TRACE else self.traces.setdefault(trace, len(self.traces) + 1))
+        if trace == NO_TRACE:
+            out.append(0)
+        else:
+            self._entry(out, "traces", trace, lambda: trace)
 
     def _scope(self, out: bytearray, scope: tuple, *_: Any) -> None:
-        _varint(out, 0 if scope == NO_SCOPE else self.scopes[repr(scope)][0])
+        names = ("name", "version", "schema_url", "dropped", "attributes")
+        if scope == NO_SCOPE:
+            out.append(0)
+        else:
+            self._entry(out, "scopes", repr(scope), lambda: self._size_first(
+                self._fields("scope", dict(zip(names, scope)))[1]))
 
     def _metric(self, out: bytearray, metric: Metric, *_: Any) -> None:
-        _varint(out, self.metrics[repr(metric)][0])
+        def content() -> bytearray:
+            self._scope(bytearray(), metric.scope)
+            flags, fields = self._fields("descriptor", metric._asdict())
+            flags |= metric.kind | metric.temporality << 3 | metric.monotonic << 5
+            return self._size_first(self._flagged(flags, fields))
+        self._entry(out, "metrics", repr(metric), content)
 
     def _bounds(self, out: bytearray, bounds: tuple[float, ...], *_: Any) -> None:
         entry = bytearray()
         _varint(entry, len(bounds))
         entry += struct.pack(f"<{len(bounds)}d", *bounds)
-        _varint(out, self.bounds.setdefault(bytes(entry), len(self.bounds) + 1) if bounds else 0)
+        if bounds:
+            self._entry(out, "bounds", bytes(entry), lambda: entry)
+        else:
+            out.append(0)
 
     def _buckets(self, out: bytearray, counts: list[int], *_: Any) -> None:
         _varint(out, len(counts))
@@ -873,7 +891,7 @@ class _Recorder:
             encoder = Encoder(first.get("start") or first["time"])
             body = encoder.encode(self.link.producer, self.link.next_sequence, records,
                                   ("", 0, self.resource), min(threshold, (1 << 56) - 1), dropped)
-            if len(body) > self.link.body_max or len(encoder.strings) > 262_144:
+            if len(body) > self.link.body_max or len(encoder.tables["strings"][0]) > 262_144:
                 raise ValueError(f"a batch of {len(body)} bytes")
             # Should it be dropped, what its header reports is reported again.
             self.link.add(body, tuple(map(sum, zip(dropped, _counts(records)))))
