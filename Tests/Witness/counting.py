@@ -122,6 +122,9 @@ def count_state(state: str, decode: bool = False) -> dict[str, Any]:
     count = Count(decode)
     segments = {"count": 0, "sealed": 0, "bytes": 0, "not_yet_bytes": 0}
     damage = []
+    # The headers' counts say what the log ever stored, and what is no longer or not rightly there.
+    ever: list[int] | None = None
+    gone, missing = [0, 0], [0, 0]
     for segment in log.segments():
         before = (count.totals["batches"], count.totals["records"])
         for entry in segment.entries():
@@ -130,15 +133,27 @@ def count_state(state: str, decode: bool = False) -> dict[str, Any]:
         segments["bytes"] += len(segment.data)
         segments["not_yet_bytes"] += segment.not_yet
         damage += segment.damage
+        found = (count.totals["batches"] - before[0], count.totals["records"] - before[1])
+        if segment.batches_before is not None and segment.records_before is not None:
+            says = [segment.batches_before, segment.records_before]
+            if ever is None:
+                gone = says
+            else:
+                missing = [m + s - e for m, s, e in zip(missing, says, ever)]
+            ever = says
+        ever = [e + f for e, f in zip(ever or gone, found)]
         if segment.footer:
             segments["sealed"] += 1
-            found = (count.totals["batches"] - before[0], count.totals["records"] - before[1])
             if not segment.damage and found != (segment.footer.batches, segment.footer.records):
                 count.totals["disagreements"] += 1
                 count.wrong.append(f"{segment.name}: the footer says {segment.footer.batches} "
                                    f"batches of {segment.footer.records} records, found {found}")
     result = count.report()
     result["segments"] = segments
+    names = ("batches", "records")
+    result["stored_ever"] = dict(zip(names, ever or (0, 0)))
+    result["deleted"] = dict(zip(names, gone))
+    result["missing"] = dict(zip(names, missing))
     result["damaged"] = {"ranges": sum(not d.batch for d in damage),
                          "batches": sum(d.batch for d in damage),
                          "records": sum(d.records for d in damage)}

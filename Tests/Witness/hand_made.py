@@ -92,9 +92,10 @@ class StateDirectory:
             file.write(data)
 
     def segment(self, number: int, batches: list[tuple[bytes, int, int]], sealed: bool = False,
-                zeros: int = 0, traces: list[bytes] = []) -> None:
+                zeros: int = 0, traces: list[bytes] = [],
+                before: tuple[int, int] = (0, 0)) -> None:
         """`batches`: (producer, sequence, records) each."""
-        data, places = header(number), []
+        data, places = header(number, *before), []
         for producer, sequence, records in batches:
             places.append(len(data))
             data += entry(number, len(data), batch(producer, sequence, records), producer, sequence,

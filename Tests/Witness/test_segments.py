@@ -59,6 +59,15 @@ class SegmentTests(unittest.TestCase):
             self.assertEqual(witness.main(["count", self.state.path]), 1)
         self.assertIn("exactly once: NO", out.getvalue())
 
+    def test_what_is_deleted_and_what_is_missing_shows_in_the_counts(self) -> None:
+        self.state.segment(5, [(A, 1, 2)], before=(10, 70))
+        self.state.segment(6, [(A, 2, 2), (A, 3, 2)], before=(11, 72))
+        self.state.segment(8, [(A, 9, 1)], before=(15, 80))
+        result = count_state(self.state.path)
+        self.assertEqual(result["deleted"], {"batches": 10, "records": 70})
+        self.assertEqual(result["missing"], {"batches": 2, "records": 4})
+        self.assertEqual(result["stored_ever"], {"batches": 16, "records": 81})
+
     def test_a_damaged_payload_costs_one_batch(self) -> None:
         self.state.segment(1, [(A, n, 2) for n in range(1, 6)], sealed=True)
         at = self.state.places[1][2]

@@ -63,6 +63,8 @@ def print_count(result: dict[str, Any]) -> None:
     print(f"exactly once: {'yes' if result['exactly_once'] else 'NO'} "
           f"({result['duplicates']} duplicates, {result['out_of_order']} out of order, "
           f"{result['disagreements']} disagreements)")
+    print(f"stored ever: {result['stored_ever']['records']} records; deleted by retention: "
+          f"{result['deleted']['records']}; missing: {result['missing']['records']}")
     print(f"dropped by producers: {result['dropped_spans']} spans, {result['dropped_logs']} logs, "
           f"{result['dropped_points']} points")
     for kind, number in sorted(result.get("kinds", {}).items()):

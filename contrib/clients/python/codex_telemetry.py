@@ -63,7 +63,7 @@ class Metric(NamedTuple):
     metadata: Any = None
 
 
-# Fixed fields, then optional ones after their presence bit, each `key:writer`, as batch.md has them.
+# Fixed fields, then optional ones after their presence bit, each `key:writer`, as in batch.md.
 _COMMON = "0 start:start 1 attributes:pairs 2 exemplars:exemplars 3 flags:varint "
 _LAYOUTS = {
     1: "trace_id:trace span_id:raw name:text start:time end:end 5 parent_span_id:raw "
@@ -88,18 +88,32 @@ _LAYOUTS = {
 }
 
 
+# Writers: (out, value, the values that it is one of, what times count from).
+_WRITERS: dict[str, Callable[..., Any]] = {
+    "raw": lambda out, value, *_: out.extend(value),
+    "f64": lambda out, value, *_: out.extend(struct.pack("<d", value)),
+    "varint": lambda out, value, *_: _varint(out, value),
+    "varints": lambda out, values, *_: [_varint(out, value) for value in values],
+    "zigzag": lambda out, value, *_: _zigzag(out, value),
+    "time": lambda out, value, _, origin: _zigzag(out, value - origin),
+    "start": lambda out, value, point, _: _zigzag(out, value - point["time"]),
+    "end": lambda out, value, span, _: _varint(out, value - span["start"] & MASK64),
+}
+
+
 class Encoder:
     """One batch, in the reference encoding of batch.md, so that the bytes are the vectors'."""
 
     def __init__(self, base: int) -> None:
         self.base = base
         self.layouts = {
-            name: [(int(bit) if bit else None, key, getattr(self, "_" + how)) for bit, key, how
-                   in re.findall(r"(?:(\d+) )?(\w+):(\w+)", layout)]
+            name: [(int(bit) if bit else None, key, _WRITERS.get(how) or getattr(self, "_" + how))
+                   for bit, key, how in re.findall(r"(?:(\d+) )?(\w+):(\w+)", layout)]
             for name, layout in _LAYOUTS.items()}
         # Each table: its entries' numbers, and its content.
         self.tables: dict[str, tuple[dict[Any, int], bytearray]] = {
-            name: ({}, bytearray()) for name in ("strings", "traces", "scopes", "metrics", "bounds")}
+            name: ({}, bytearray()) for name
+            in ("strings", "traces", "scopes", "metrics", "bounds")}
 
     def encode(self, producer: bytes, sequence: int, records: list[dict[str, Any]],
                resource: tuple[str, int, Any] = ("", 0, ()), threshold: int = 0,
@@ -172,8 +186,6 @@ class Encoder:
         _varint(out, len(content))
         out += content
 
-    # Writers: (out, value, the values it is one of, origin of times).
-
     def _text(self, out: bytearray, text: str | bytes, *_: Any) -> None:
         index = self.tables["strings"][0].get(text) if text else 0
         if index is not None:
@@ -184,7 +196,7 @@ class Encoder:
         _varint(entry, len(content) << 1 | isinstance(text, bytes))
         self._entry(out, "strings", text, lambda: entry + content)
 
-    def _pairs(self, out: bytearray, pairs: Any, _: Any = None, __: int = 0, depth: int = 0) -> None:
+    def _pairs(self, out: bytearray, pairs: Any, *_: Any, depth: int = 0) -> None:
         pairs = list(pairs.items() if isinstance(pairs, Mapping) else pairs)[:LIST_MAX]
         _varint(out, len(pairs))
         for key, value in pairs:
@@ -220,31 +232,6 @@ class Encoder:
 
     def _body(self, out: bytearray, value: tuple[Any], *_: Any) -> None:
         self._value(out, value[0])  # A body may be the value none, so it comes as a 1-tuple.
-
-    def _raw(self, out: bytearray, value: bytes, *_: Any) -> None:
-        out += value
-
-    def _f64(self, out: bytearray, value: float, *_: Any) -> None:
-        out += struct.pack("<d", value)
-
-    def _varint(self, out: bytearray, value: int, *_: Any) -> None:
-        _varint(out, value)
-
-    def _varints(self, out: bytearray, values: Iterable[int], *_: Any) -> None:
-        for value in values:
-            _varint(out, value)
-
-    def _zigzag(self, out: bytearray, value: int, *_: Any) -> None:
-        _zigzag(out, value)
-
-    def _time(self, out: bytearray, value: int, _: Any, origin: int) -> None:
-        _zigzag(out, value - origin)
-
-    def _start(self, out: bytearray, value: int, record: Mapping[str, Any], _: int) -> None:
-        _zigzag(out, value - record["time"])
-
-    def _end(self, out: bytearray, value: int, record: Mapping[str, Any], _: int) -> None:
-        _varint(out, value - record["start"] & MASK64)
 
     def _trace(self, out: bytearray, trace: bytes, *_: Any) -> None:
         if trace == NO_TRACE:
@@ -662,7 +649,7 @@ class _Link:
 
 
     def drain(self, until: float) -> None:
-        """Sends what this user's earlier clients spooled: the system's agent opens no users' files."""
+        """Sends what this user's clients spooled: the system's agent opens no users' files."""
         if (directory := spool_directory(self.env)) is None:
             return
         try:
@@ -843,7 +830,7 @@ class _Recorder:
                 if self.send:
                     link.connect()
                 if link.unacked_bytes < UNACKED_BYTES_MAX:
-                    self._encode()
+                    self._encode(final)
                 if not self.send:
                     return
                 if link.sock:
@@ -862,7 +849,7 @@ class _Recorder:
             except Exception as error:  # Telemetry never breaks its host.
                 _warn(f"internal error: {error!r}")
 
-    def _encode(self) -> None:
+    def _encode(self, final: bool) -> None:
         with self.lock:
             queue, self.queue, self.queued = self.queue, [], 0
             series, self.series = self.series, {}
@@ -882,12 +869,14 @@ class _Recorder:
                 part.append(record)
                 total += cost
             self._batch(part, threshold)
+        if final and self.send and any(self.dropped):
+            self._batch([], 0)  # No record, but a header that says what was dropped.
 
     def _batch(self, records: list[dict[str, Any]], threshold: int) -> None:
         with self.lock:
             dropped, self.dropped = self.dropped, [0, 0, 0]
         try:
-            first = records[0]
+            first = records[0] if records else {"time": 0}
             encoder = Encoder(first.get("start") or first["time"])
             body = encoder.encode(self.link.producer, self.link.next_sequence, records,
                                   ("", 0, self.resource), min(threshold, (1 << 56) - 1), dropped)
@@ -897,7 +886,7 @@ class _Recorder:
             self.link.add(body, tuple(map(sum, zip(dropped, _counts(records)))))
         except Exception as error:  # An attribute may be anything; only its own record suffers.
             self.drop(dropped)
-            if len(records) == 1:
+            if len(records) < 2:
                 _warn(f"a record cannot be encoded: {error!r}")
                 self.drop(_counts(records))
             else:
@@ -978,7 +967,8 @@ class Span:
                                threshold)
         if sampled:
             self._record = {
-                "type": 1, "kind": kind, "trace_id": trace, "span_id": self.context.span_id,
+                "type": 1, "kind": kind if kind in range(6) else 0, "trace_id": trace,
+                "span_id": self.context.span_id,
                 "parent_span_id": parent.span_id if parent else None, "name": str(name)[:TEXT_MAX],
                 "trace_state": state, "attributes": {}, "events": [], "start": time.time_ns()}
             self._began, self._forks = time.monotonic_ns(), recorder.forks

@@ -14,15 +14,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../../Tests/Witness"))
 
 from batch_reader import read_batch  # noqa: E402
-from frames import ACK, BATCH, ERROR, GOODBYE, HELLO, THROTTLE, WELCOME, frame, read_frame  # noqa: E402
-from frames import read_hello  # noqa: E402
+from frames import ACK, BATCH, ERROR, GOODBYE, HELLO, THROTTLE, WELCOME  # noqa: E402
+from frames import frame, read_frame, read_hello  # noqa: E402
 from wire_bytes import WireError  # noqa: E402
 
 
 class FakeAgent:
     """Stores like the real one: once for each (producer, sequence) that rises."""
 
-    def __init__(self, path: str, ack: bool = True, window: int = 1 << 20, welcome: bool = True) -> None:
+    def __init__(self, path: str, ack: bool = True, window: int = 1 << 20,
+                 welcome: bool = True) -> None:
         self.path, self.ack, self.window, self.welcome = path, ack, window, welcome
         self.stored: list[Any] = []
         self.hellos: list[dict[str, Any]] = []
@@ -75,7 +76,8 @@ class FakeAgent:
                         producer = hello["producer"]
                         self.hellos.append(hello)
                         if self.throttle_ms is not None:
-                            peer.sendall(frame(THROTTLE, struct.pack("<HHI", 0x22, 0, self.throttle_ms)))
+                            body = struct.pack("<HHI", 0x22, 0, self.throttle_ms)
+                            peer.sendall(frame(THROTTLE, body))
                             peer.close()
                             return
                         if hello["flags"] & 1 and self.welcome:
