@@ -102,6 +102,7 @@ let package = Package(
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
                 "Export", "JournalExport", "Control", "Places", nio, nioPosix, logging, lifecycle,
                 .product(name: "Yams", package: "Yams"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .target(
                     name: "CSystemd",
                     condition: .when(platforms: [.linux], traits: ["Journald"])),

@@ -21,7 +21,12 @@ struct AgentLog: LogHandler {
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
         // One line stays one line, whatever a path or a peer put into it.
         let safe = line.map { $0.isNewline ? " " : $0 }
-        StandardError.write(String(safe) + "\n")
+        do {
+            try StandardStream.error.write(Array((String(safe) + "\n").utf8))
+        } catch {
+            // Nobody is left to tell.
+            return
+        }
     }
 
     /// syslog(3) priorities.

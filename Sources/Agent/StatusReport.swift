@@ -1,3 +1,4 @@
+internal import ByteCoding
 internal import Control
 internal import FoundationEssentials
 internal import Places
@@ -109,7 +110,7 @@ struct StatusReport: Sendable {
             "log_segment_bytes": UInt64(limits.segmentBytes),
             "log_fsync_bytes": UInt64(limits.syncBytes),
             "log_fsync_milliseconds": UInt64(limits.syncDelay / .milliseconds(1)),
-            "batch_bytes": UInt64(WireLimits.batchBytesMax),
+            "batch_bytes": UInt64(WireLimits.bodyBytesMax),
             "connections": UInt64(intake.connectionsMax),
             "connections_per_user": UInt64(intake.connectionsPerUserMax),
             "in_flight_bytes": intake.inFlightBytesMax,

@@ -120,6 +120,8 @@ package struct AgentStatus: Codable, Sendable, Equatable {
     package struct Exporter: Codable, Sendable, Equatable {
         /// Configured name.
         package var name = ""
+        /// Its kind: `journald`, …
+        package var type = ""
         /// `running`, `degraded`, `off`.
         package var state = ""
         /// Why it is not `running`.

@@ -97,6 +97,24 @@ package struct AgentPlaces: Sendable, Equatable {
             overrides.configurationFile ?? Self.defaultConfiguration(scope, surroundings)
     }
 
+    /// The same with another state directory.
+    package func with(stateDirectory: String) -> AgentPlaces {
+        AgentPlaces(
+            scope: scope, ingestSocket: ingestSocket, controlSocket: controlSocket,
+            stateDirectory: stateDirectory, configurationFile: configurationFile)
+    }
+
+    private init(
+        scope: AgentScope, ingestSocket: String, controlSocket: String, stateDirectory: String,
+        configurationFile: String
+    ) {
+        self.scope = scope
+        self.ingestSocket = ingestSocket
+        self.controlSocket = controlSocket
+        self.stateDirectory = stateDirectory
+        self.configurationFile = configurationFile
+    }
+
     /// The agents that a client or command tries, in order: the variable; `$XDG_RUNTIME_DIR`;
     /// `/run/user/<euid>` if it is ours; `~/.codex/telemetry`; the system's. A refused or missing
     /// socket means the next.

@@ -21,13 +21,15 @@ package final class IngestServer: Service {
     private let intake: Intake
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
+    private let whenOpen: @Sendable () -> Void
     private let drainLimit = Duration.seconds(5)
 
-    /// Listens when `run` is called. `log` outlives the server.
+    /// Listens when `run` is called, and calls `whenOpen` then. `log` outlives the server.
     package init(
         listener: Listener, log: GroupCommit, admission: Admission, ledger: IntakeLedger,
-        logger: Logger
+        logger: Logger, whenOpen: @escaping @Sendable () -> Void = {}
     ) {
+        self.whenOpen = whenOpen
         self.listener = listener
         self.logger = logger
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -47,6 +49,7 @@ package final class IngestServer: Service {
     package func run() async throws {
         let server = try await bind().get()
         logger.info("intake open", metadata: ["socket": "\(describe)"])
+        whenOpen()
         await withTaskCancellationOrGracefulShutdownHandler {
             await waitForClose(server)
         } onCancelOrGracefulShutdown: {

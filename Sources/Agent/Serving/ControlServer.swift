@@ -1,23 +1,23 @@
 internal import ByteCoding
-package import Control
+internal import Control
 internal import Logging
 internal import SegmentLog
 internal import Synchronization
-package import SystemIO
+internal import SystemIO
 
 /// Answers the command line on the control socket: a thread for each conversation, a small number of
 /// them, with time limits, so that a peer that stalls costs nobody anything but its own answer.
-package final class ControlServer: Sendable {
+final class ControlServer: Sendable {
     /// What the agent answers with.
-    package struct Answers: Sendable {
+    struct Answers: Sendable {
         /// The state of the agent.
-        package var status: @Sendable () -> AgentStatus
+        var status: @Sendable () -> AgentStatus
         /// Reads the configuration again: a sentence, or the problems.
-        package var reload: @Sendable () -> Result<String, ConfigProblems>
+        var reload: @Sendable () -> Result<String, ConfigProblems>
         /// Makes everything committed durable; false if it cannot.
-        package var sync: @Sendable () -> Bool
+        var sync: @Sendable () -> Bool
         /// Streams stored entries to `send` until it returns false or all is sent.
-        package var read:
+        var read:
             @Sendable (ReadQuestion, _ uid: UInt32?, _ send: (ControlKind, [UInt8]) -> Bool) -> Void
     }
 
@@ -32,7 +32,7 @@ package final class ControlServer: Sendable {
     private let lastAsked = Atomic<UInt64>(Clocks.monotonic())
 
     /// Answers on a listening socket.
-    package init(
+    init(
         socket: consuming UnixSocket, answers: Answers, heartbeat: Heartbeat, logger: Logger
     ) {
         self.socket = socket
@@ -42,10 +42,10 @@ package final class ControlServer: Sendable {
     }
 
     /// Monotonic nanoseconds of the last question: an on-demand agent that nobody asks may end.
-    package var lastQuestion: UInt64 { lastAsked.load(ordering: .relaxed) }
+    var lastQuestion: UInt64 { lastAsked.load(ordering: .relaxed) }
 
     /// Accepts until told to stop; then waits for the conversations under way.
-    package func run(_ stop: ThreadService.Stop) {
+    func run(_ stop: ThreadService.Stop) {
         while !stop.isRaised {
             do {
                 guard try socket.wait(for: .readable, milliseconds: 100) else { continue }

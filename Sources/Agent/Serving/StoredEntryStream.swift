@@ -1,7 +1,7 @@
+internal import ByteCoding
 internal import Control
 internal import SegmentLog
 internal import SystemIO
-internal import ByteCoding
 
 /// The log over the control socket, for a reader that may not open its files: the same entries, only
 /// those of the asking uid.

@@ -1,26 +1,26 @@
 internal import Logging
-package import ServiceLifecycle
+internal import ServiceLifecycle
 internal import Synchronization
-package import SystemIO
+internal import SystemIO
 
 /// A loop on a thread of its own, as a service: for work that blocks, which has no place in the
 /// cooperative pool. `body` runs until it returns; it must return soon after `stop` is raised.
-package struct ThreadService: Service {
+struct ThreadService: Service {
     /// Told to stop, and can be waited on.
-    package final class Stop: Sendable {
+    final class Stop: Sendable {
         private let monitor = Monitor<Bool>(false)
 
         /// Not raised.
-        package init() {}
+        init() {}
 
         /// Raises it, for good.
-        package func raise() { monitor.update { $0 = true } }
+        func raise() { monitor.update { $0 = true } }
 
         /// Whether it was raised.
-        package var isRaised: Bool { monitor.withLock { $0 } }
+        var isRaised: Bool { monitor.withLock { $0 } }
 
         /// Waits until it is raised, at most `limit`; whether it was.
-        package func wait(atMost limit: Duration) -> Bool {
+        func wait(atMost limit: Duration) -> Bool {
             let parts = limit.components
             let nanoseconds =
                 UInt64(parts.seconds) * 1_000_000_000
@@ -38,7 +38,7 @@ package struct ThreadService: Service {
     /// - Parameters:
     ///   - name: the thread's name, at most 15 bytes.
     ///   - onStop: called once when `stop` is raised, to wake what blocks.
-    package init(
+    init(
         name: String, onStop: @escaping @Sendable () -> Void = {},
         body: @escaping @Sendable (Stop) -> Void
     ) {
@@ -49,7 +49,7 @@ package struct ThreadService: Service {
     }
 
     /// Runs the thread until it ends.
-    package func run() async throws {
+    func run() async throws {
         let ended = AsyncStream<Void>.makeStream()
         let stop = self.stop
         let body = self.body

@@ -7,7 +7,8 @@ internal import SystemIO
 struct Watchdog: Sendable {
     let manager: ServiceManager
     let interval: Duration
-    let heartbeats: [Heartbeat]
+    /// Every loop that is at work, and for how long without completing an iteration.
+    let loops: @Sendable () -> [(name: String, busy: Duration)]
     /// Puts a question into the intake's event loop; the closure is called when it turns.
     let probe: @Sendable (@escaping @Sendable () -> Void) -> Void
     let logger: Logger
@@ -19,7 +20,7 @@ struct Watchdog: Sendable {
         while !stop.wait(atMost: interval / 4) {
             loop.ask(probe)
             let stuck =
-                heartbeats.filter { $0.busy > interval }.map(\.name)
+                loops().filter { $0.busy > interval }.map(\.name)
                 + (loop.waiting > interval ? ["intake"] : [])
             if stuck.isEmpty {
                 manager.notify("WATCHDOG=1")

@@ -1,0 +1,205 @@
+internal import Control
+internal import Export
+internal import JournalExport
+internal import Logging
+internal import Places
+internal import Receive
+internal import SegmentLog
+internal import ServiceLifecycle
+internal import SystemIO
+internal import UnixSignals
+
+/// The agent's parts, once the log is open: made, wired, run, ended.
+final class AgentParts: Sendable {
+    private let options: AgentOptions
+    private let manager: ServiceManager
+    private let places: AgentPlaces
+    private let configuration: ConfigurationState
+    private let log: GroupCommit
+    private let logger: Logger
+    private let ledger = IntakeLedger()
+    private let admission: Admission
+    private let exporters: Exporters
+    private let report: StatusReport
+    private let controlBeat = Heartbeat()
+    private let intakeProgress: IntakeProgress
+
+    init(
+        options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
+        configuration: ConfigurationState, log: GroupCommit, limits: LogLimits, logger: Logger
+    ) {
+        self.options = options
+        self.manager = manager
+        self.places = places
+        self.configuration = configuration
+        self.log = log
+        self.logger = logger
+        admission = Admission(limits: configuration.config.intake.limits)
+        intakeProgress = IntakeProgress(ledger: ledger)
+        let exporters = Exporters(
+            stateDirectory: places.stateDirectory, log: log, logger: logger)
+        self.exporters = exporters
+        report = StatusReport(
+            places: places, started: Clocks.wall(), startedMonotonic: Clocks.monotonic(), log: log,
+            ledger: ledger, admission: admission, limits: limits,
+            exporters: { exporters.status },
+            problems: { configuration.problems.map { "configuration: \($0)" } })
+    }
+
+    /// Runs until the end; the exit code.
+    func run(_ sockets: [ServiceManager.HandedSocket]) async -> Int32 {
+        do {
+            try StateDirectory.prepareSocketDirectory(places)
+            let control = try controlServer(sockets)
+            let ingest = ingestServer(sockets)
+            exporters.apply(configuration.config)
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: services(control: control, ingest: ingest),
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            try await group.run()
+            finish()
+            return ExitCode.success
+        } catch {
+            logger.error("the agent ends: \(error)")
+            finish()
+            return ExitCode.failure
+        }
+    }
+
+    private func finish() {
+        manager.notify("STOPPING=1")
+        log.shutdown()
+    }
+
+    // MARK: Services, in the order of the pipeline
+
+    private func services(
+        control: ControlServer, ingest: IngestServer
+    ) -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        let idle = options.isOnDemand ? options.idleLimit : nil
+        var services: [any Service] = [
+            ThreadService(name: "exporters") { [exporters] stop in
+                exporters.run(until: stop)
+            },
+            ThreadService(name: "control") { control.run($0) },
+            ThreadService(name: "spool") { [self] stop in drainSpool(stop) },
+            ReloadService { [self] in _ = reload() },
+        ]
+        if let interval = manager.watchdogInterval {
+            let watchdog = Watchdog(
+                manager: manager, interval: interval / 2,
+                loops: { [exporters, controlBeat, intakeProgress] in
+                    exporters.busyLoops + [
+                        ("control", controlBeat.busy), ("log", intakeProgress.stalled),
+                    ]
+                },
+                probe: { ingest.probe($0) }, logger: logger)
+            services.append(ThreadService(name: "watchdog") { watchdog.run($0) })
+        }
+        services.append(ingest)
+        var configurations = services.map {
+            ServiceGroupConfiguration.ServiceConfiguration(service: $0)
+        }
+        if let idle {
+            let watch = IdleWatch(
+                limit: idle, ledger: ledger, admission: admission, control: control,
+                exporters: exporters)
+            configurations.append(
+                ServiceGroupConfiguration.ServiceConfiguration(
+                    service: ThreadService(name: "idle") { watch.run($0) },
+                    successTerminationBehavior: .gracefullyShutdownGroup))
+        }
+        return configurations
+    }
+
+    private func ingestServer(_ sockets: [ServiceManager.HandedSocket]) -> IngestServer {
+        let handed = sockets.first { $0.name == "ingest" }
+        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
+        let manager = self.manager
+        return IngestServer(
+            listener: handed.map { .handed($0.descriptor) }
+                ?? .path(places.ingestSocket, mode: mode),
+            log: log, admission: admission, ledger: ledger, logger: logger,
+            whenOpen: { manager.notify("READY=1\nSTATUS=intake open") })
+    }
+
+    private func controlServer(_ sockets: [ServiceManager.HandedSocket]) throws -> ControlServer {
+        let stream = StoredEntryStream(stateDirectory: places.stateDirectory, log: log)
+        let answers = ControlServer.Answers(
+            status: { [report] in report.make() }, reload: { [self] in reload() },
+            sync: { [log] in
+                do {
+                    try log.sync()
+                    return true
+                } catch { return false }
+            },
+            read: { stream.run($0, uid: $1, send: $2) })
+        if let handed = sockets.first(where: { $0.name == "control" }) {
+            return ControlServer(
+                socket: UnixSocket(owning: handed.descriptor, blocking: true), answers: answers,
+                heartbeat: controlBeat, logger: logger)
+        }
+        if try UnixSocket.removeStale(places.controlSocket) {
+            logger.notice(
+                "a stale socket was replaced", metadata: ["socket": "\(places.controlSocket)"])
+        }
+        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
+        return ControlServer(
+            socket: try UnixSocket.listen(places.controlSocket, mode: mode), answers: answers,
+            heartbeat: controlBeat, logger: logger)
+    }
+
+    private func drainSpool(_ stop: ThreadService.Stop) {
+        // The system agent never opens users' files.
+        guard places.scope == .user else {
+            while !stop.wait(atMost: .seconds(3600)) {}
+            return
+        }
+        var directories = [places.spoolDirectory]
+        for place in SpoolPlaces.candidates(surroundings: ThisProcess.surroundings)
+        where !directories.contains(place) {
+            directories.append(place)
+        }
+        let drainer = SpoolDrainer(
+            directories: directories, log: log, ledger: ledger, logger: logger)
+        var known: Set<String> = []
+        repeat {
+            _ = drainer.drain(known: &known)
+        } while !stop.wait(atMost: .seconds(1))
+    }
+
+    /// Reads the file again and applies it. What cannot change while the log is open says so.
+    private func reload() -> Result<String, ConfigProblems> {
+        manager.reloading(monotonicMicroseconds: Clocks.monotonic() / 1000)
+        defer { manager.notify("READY=1") }
+        let old = configuration.config
+        do {
+            try configuration.load()
+        } catch {
+            for problem in error.problems { logger.error("reload: \(problem)") }
+            logger.error("the old configuration stays in force")
+            return .failure(error)
+        }
+        let new = configuration.config
+        admission.change(to: new.intake.limits)
+        exporters.apply(new)
+        let sentence =
+            old.log == new.log
+            ? "the configuration is in force"
+            : "the configuration is in force; changes under log need a restart"
+        logger.info("reload: \(sentence)")
+        return .success(sentence)
+    }
+}
+
+extension AgentConfig.Intake {
+    var limits: IntakeLimits {
+        var limits = IntakeLimits()
+        limits.connectionsMax = connectionsMax
+        limits.connectionsPerUserMax = connectionsPerUserMax
+        limits.inFlightBytesMax = inFlightBytesMax
+        limits.inFlightBytesPerConnectionMax = inFlightBytesPerConnectionMax
+        return limits
+    }
+}

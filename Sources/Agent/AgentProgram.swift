@@ -1,0 +1,131 @@
+internal import Control
+internal import Export
+internal import JournalExport
+internal import Logging
+package import Places
+internal import Receive
+internal import SegmentLog
+internal import ServiceLifecycle
+package import SystemIO
+internal import UnixSignals
+
+/// The agent: everything is made here, handed what it needs, and run until the end.
+///
+/// Order of the services is the order of the pipeline; they end in reverse: first no more comes in,
+/// then what is stored is passed on, last the log is closed.
+package struct AgentProgram: Sendable {
+    private let options: AgentOptions
+    private let manager = ServiceManager()
+
+    /// With the options of `run`.
+    package init(_ options: AgentOptions) {
+        self.options = options
+    }
+
+    /// `run` for a thread that may wait, as the command's main thread.
+    package func runBlocking() -> Int32 {
+        let ended = Monitor<Int32?>(nil)
+        Task.detached {
+            let code = await run()
+            ended.update { $0 = code }
+        }
+        return ended.wait { $0 } ?? ExitCode.failure
+    }
+
+    /// Runs until SIGTERM, SIGINT or, on demand, idleness. The exit code.
+    package func run() async -> Int32 {
+        let isService = ThisProcess.environment("INVOCATION_ID") != nil
+        LoggingSystem.bootstrap { _ in AgentLog(prefixed: isService) }
+        var logger = Logger(label: "codex-telemetryd")
+        do {
+            try Signals.ignore(Signals.pipe)
+            let sockets = manager.takeSockets()
+            let wished = AgentPlaces(
+                scope: options.scope, overrides: options.overrides,
+                surroundings: ThisProcess.surroundings)
+            let configuration = ConfigurationState(file: wished.configurationFile)
+            loadAtStart(configuration, logger)
+            logger.logLevel = configuration.config.logLevel.level
+            let places = try StateDirectory.prepare(wished, logger: logger)
+            let storage = try DirectoryStorage(creating: places.stateDirectory)
+            let limits = try configuration.config.log.limits(on: storage.space())
+            let log = try openLog(storage, limits, configuration.config.log.fsync, logger)
+            let parts = AgentParts(
+                options: options, manager: manager, places: places, configuration: configuration,
+                log: log, limits: limits, logger: logger)
+            return await parts.run(sockets)
+        } catch LogError.locked(let place) {
+            // Several commands may start an agent at once: the lock lets one of them be it.
+            if options.isOnDemand { return ExitCode.success }
+            logger.error(
+                "another agent is already using \(place); `codex-telemetryd status` shows it")
+            return ExitCode.failure
+        } catch {
+            logger.error("the agent cannot start: \(error)")
+            return ExitCode.failure
+        }
+    }
+
+    /// A wrong file never keeps intake closed: the built-in default stays in force, loudly.
+    private func loadAtStart(_ configuration: ConfigurationState, _ logger: Logger) {
+        do {
+            try configuration.load()
+        } catch {
+            for problem in error.problems { logger.error("configuration: \(problem)") }
+            logger.error("the built-in default stays in force until the file is right")
+        }
+    }
+
+    private func openLog(
+        _ storage: DirectoryStorage, _ limits: LogLimits, _ fsync: AgentConfig.Fsync,
+        _ logger: Logger
+    ) throws -> GroupCommit {
+        manager.notify("STATUS=opening the log")
+        let log = try GroupCommit(
+            state: storage, limits: limits, durability: fsync == .everyCommit ? .synced : .written)
+        let found = log.recovery
+        for problem in found.problems { logger.warning("log: \(problem)") }
+        for range in found.damaged { logger.error("log: damaged bytes at \(range)") }
+        for range in found.tornTails {
+            logger.notice("log: a torn end at \(range) was copied aside and cut off")
+        }
+        return log
+    }
+}
+
+extension AgentConfig.Log {
+    /// The log's own limits, on a file system of this size.
+    func limits(on space: StorageSpace) -> LogLimits {
+        var limits = capBytes.map { LogLimits(capBytes: $0, space: space) } ?? .standard(for: space)
+        limits.age = retention
+        limits.reserveBytes = min(limits.reserveBytes, reserveBytes)
+        limits.syncDelay = fsyncInterval
+        limits.syncBytes = Int(clamping: fsyncBytes)
+        return limits
+    }
+}
+
+extension AgentConfig.LogLevel {
+    var level: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warning
+        case .error: .error
+        }
+    }
+}
+
+extension ThisProcess {
+    /// What places are computed from, as this process sees it.
+    package static var surroundings: Surroundings {
+        Surroundings(
+            environment: { ThisProcess.environment($0) }, euid: ThisProcess.euid,
+            ownsDirectory: { path in
+                do {
+                    let facts = try Files.facts(path)
+                    return facts.kind == .directory && facts.uid == ThisProcess.euid
+                } catch { return false }
+            })
+    }
+}

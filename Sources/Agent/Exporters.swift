@@ -1,0 +1,93 @@
+internal import Control
+internal import Export
+internal import Logging
+internal import SegmentLog
+internal import Synchronization
+internal import SystemIO
+
+/// The exporters in force: started, replaced when their configuration changes, stopped. The set is
+/// closed; each is a cursor of its own over the log.
+final class Exporters: Sendable {
+    private struct Running {
+        let runner: ExporterRunner
+        let type: String
+        let config: AgentConfig.Journald
+    }
+
+    private static let stopLimit = Duration.seconds(5)
+
+    private let stateDirectory: String
+    private let log: GroupCommit
+    private let logger: Logger
+    /// Guards the set; held for a copy, and for starting and stopping a runner at a reload.
+    private let running = Mutex<[Running]>([])
+
+    init(stateDirectory: String, log: GroupCommit, logger: Logger) {
+        self.stateDirectory = stateDirectory
+        self.log = log
+        self.logger = logger
+    }
+
+    /// Puts a configuration in force: what did not change goes on undisturbed.
+    func apply(_ config: AgentConfig) {
+        running.withLock { running in
+            if let old = running.first, old.config != config.journald {
+                old.runner.stop(deadline: Self.stopLimit)
+                running.removeFirst()
+            }
+        }
+    }
+
+    /// Wakes the runners as the log grows; at the end stops them, each with what it can still send.
+    func run(until stop: ThreadService.Stop) {
+        var seen = log.committed
+        while !stop.isRaised {
+            let soon = Clocks.monotonic() + 200_000_000
+            guard log.waitForCommit(beyond: seen, until: soon) else { continue }
+            seen = log.committed
+            for one in running.withLock({ $0 }) { one.runner.wake() }
+        }
+        let all = running.withLock { running in
+            defer { running = [] }
+            return running
+        }
+        for one in all { one.runner.stop(deadline: Self.stopLimit) }
+    }
+
+    /// Whether nothing waits that could be sent now.
+    var isDone: Bool {
+        running.withLock { $0 }.allSatisfy { one in
+            let snapshot = one.runner.snapshot
+            return snapshot.waiting == 0 || snapshot.state.name != "running"
+        }
+    }
+
+    /// Loops that have not completed an iteration, by name and for how long.
+    var busyLoops: [(name: String, busy: Duration)] {
+        let now = SystemTime().boottime()
+        return running.withLock { $0 }.compactMap { one in
+            let last = one.runner.snapshot.turnNanoseconds
+            guard last > 0, now > last else { return nil }
+            return ("exporter \(one.runner.name)", .nanoseconds(Int64(now - last)))
+        }
+    }
+
+    var status: [AgentStatus.Exporter] {
+        running.withLock { $0 }.map { one in
+            let snapshot = one.runner.snapshot
+            var exporter = AgentStatus.Exporter()
+            exporter.name = one.runner.name
+            exporter.type = one.type
+            exporter.state = snapshot.state.name
+            exporter.reason = snapshot.state.reason
+            exporter.stored = snapshot.stored
+            exporter.delivered = snapshot.counts[.delivered]
+            exporter.waiting = snapshot.waiting
+            exporter.excluded = snapshot.excluded
+            exporter.lost = snapshot.lost
+            exporter.cursor = "\(snapshot.cursor)"
+            exporter.details = snapshot.details
+            return exporter
+        }
+    }
+}
