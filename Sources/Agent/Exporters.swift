@@ -1,5 +1,6 @@
 internal import Control
 internal import Export
+internal import JournalExport
 internal import Logging
 internal import SegmentLog
 internal import Synchronization
@@ -35,7 +36,30 @@ final class Exporters: Sendable {
                 old.runner.stop(deadline: Self.stopLimit)
                 running.removeFirst()
             }
+            guard running.isEmpty, config.journald.enabled else { return }
+            let runner = journald(config.journald)
+            do {
+                try runner.start()
+                running.append(
+                    Running(runner: runner, type: "journald", config: config.journald))
+            } catch {
+                logger.error("exporter journald cannot start: \(error)")
+            }
         }
+    }
+
+    private func journald(_ config: AgentConfig.Journald) -> ExporterRunner {
+        let log = self.log
+        let logger = self.logger
+        return ExporterRunner(
+            name: "journald", startAt: config.startAt == .beginning ? .beginning : .end,
+            state: DirectoryStorage(opening: stateDirectory),
+            progress: {
+                LogProgress(
+                    committed: log.committed, synced: log.synced,
+                    storedRecords: log.statistics.stored.records)
+            }, logger: logger,
+            makeExporter: { JournalExporter(configuration: config.exporter) })
     }
 
     /// Wakes the runners as the log grows; at the end stops them, each with what it can still send.

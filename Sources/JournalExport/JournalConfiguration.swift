@@ -13,10 +13,10 @@ package struct JournalConfiguration: Sendable, Equatable {
     /// The time that one summary of metric points covers. Key `metrics_interval`, default 60 s; nil: no
     /// summaries, and metric points are `not_selected`.
     package var metricsInterval: Duration? = .seconds(60)
-    /// Entries a second on average, with bursts of ten seconds' worth. Key `entries_per_second`, default
+    /// Entries a second on average, with bursts of ten seconds' worth. Key `entries_per_second_max`, default
     /// 1,000; nil (0 in the file): no cap.
     package var entriesPerSecond: UInt64? = 1000
-    /// Bytes of entries a day (UTC). Key `megabytes_per_day`, default 1,024; nil (0 in the file): no cap.
+    /// Bytes of entries a day (UTC). Key `bytes_per_day_max`, default 1,024; nil (0 in the file): no cap.
     package var bytesPerDay: UInt64? = 1024 << 20
     /// The lowest severity number of a log event that becomes an entry: INFO. Key `severity_min`.
     package var severityMin: UInt8 = 9
