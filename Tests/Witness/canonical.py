@@ -7,6 +7,7 @@ from typing import Any, Iterator
 
 from batch_reader import METRIC_KINDS, RECORD_TYPES, BatchReader, Pairs, read_batch
 from segment_reader import RECEIVERS, Entry, offset_text
+from wire_bytes import WireError
 
 
 def value_json(value: Any) -> Any:
@@ -77,8 +78,12 @@ def batch_json(batch: BatchReader) -> dict[str, Any]:
 
 
 def stored_records(entry: Entry, log_id: bytes) -> Iterator[dict[str, Any]]:
-    """A line for each record of a stored batch."""
-    batch = read_batch(entry.payload)
+    """A line for each record of a stored batch; one with the error if it is no batch."""
+    try:
+        batch = read_batch(entry.payload)
+    except WireError as error:
+        yield {"offset": offset_text(entry.offset), "error": str(error)}
+        return
     resource = plain_json(batch.resource)
     for index, record in enumerate(batch.records):
         yield {"offset": f"{offset_text(entry.offset)}.{index}", "log_id": log_id.hex(),

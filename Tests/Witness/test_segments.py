@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import struct
 import sys
 import tempfile
@@ -164,6 +165,33 @@ class SegmentTests(unittest.TestCase):
             blank = whole[:cut] + bytes(min(64, len(whole) - cut)) + whole[cut + 64 :]
             self.state.write("log/0000000001.segment", blank)
             self.assertGreaterEqual(len(self.entries()), 3)
+
+    def test_no_damage_whatever_raises_or_invents_an_entry(self) -> None:
+        seed = int(os.environ.get("SEED", "20261121"))
+        chance = random.Random(seed)
+        self.state.segment(1, [(A, n, 3) for n in range(1, 8)], sealed=True)
+        with open(self.state.file(1), "rb") as file:
+            whole = file.read()
+        for n in range(1_500):
+            data = bytearray(whole)
+            for _ in range(chance.randrange(1, 4)):
+                at = chance.randrange(len(data))
+                match chance.randrange(4):
+                    case 0:
+                        data[at : at + 64] = chance.randbytes(64)
+                    case 1:
+                        data[at] ^= 1 << chance.randrange(8)
+                    case 2:
+                        del data[at : at + chance.randrange(40)]
+                    case _:
+                        source = chance.randrange(len(whole))
+                        data[at:at] = whole[source : source + chance.randrange(500)]
+            self.state.write("log/0000000001.segment", bytes(data))
+            with self.subTest(seed=seed, n=n):
+                numbers = [number for producer, number in self.entries() if producer == A]
+                self.assertEqual(numbers, sorted(set(numbers)))
+                self.assertLessEqual(set(numbers), set(range(1, 8)))
+                damage_report(self.state.path)
 
     def test_the_trace_filter_has_no_false_negative(self) -> None:
         traces = [bytes([n]) * 16 for n in range(1, 30)]

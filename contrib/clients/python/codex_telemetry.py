@@ -9,8 +9,8 @@ Nothing here raises into the host program or blocks it. The formats are contrib/
 
 from __future__ import annotations
 
-import atexit, contextvars, fcntl, functools, json, os, pwd, random, re, select, socket, stat
-import struct, sys, threading, time, urllib.parse
+import atexit, contextlib, contextvars, fcntl, functools, json, os, pwd, random, re, select, socket
+import stat, struct, sys, threading, time, urllib.parse
 from collections import deque
 from typing import Any, Callable, Iterable, Mapping, MutableMapping, NamedTuple
 
@@ -386,10 +386,8 @@ def spool_directory(env: Mapping[str, str]) -> int | None:
         try:
             parts = path.rstrip("/").split("/")
             for i in range(2, len(parts) + 1):
-                if not os.path.lexists(part := "/".join(parts[:i])):
-                    os.mkdir(part, 0o700)
-        except FileExistsError:
-            pass  # Another process was faster.
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir("/".join(parts[:i]), 0o700)
         except OSError:
             continue
         try:
