@@ -31,6 +31,14 @@ package struct FrameType: RawRepresentable, Hashable, Sendable {
         }
     }
 
+    /// Whether this version knows it.
+    package var isKnown: Bool {
+        switch self {
+        case .hello, .batch, .goodbye, .welcome, .ack, .throttle, .error: true
+        default: false
+        }
+    }
+
     /// Whether only the agent sends it.
     package var isFromAgent: Bool {
         switch self {
@@ -149,7 +157,9 @@ package struct FrameBuffer: Sendable {
         let bodyStart = start + FrameHeader.byteCount
         let bodyEnd = bodyStart + Int(header.length)
         guard pending.count >= bodyEnd else { return nil }
-        try header.check(body: pending.span.bytes.extracting(bodyStart..<bodyEnd))
+        if header.type.isKnown {
+            try header.check(body: pending.span.bytes.extracting(bodyStart..<bodyEnd))
+        }
         let frame = Frame(type: header.type, body: [UInt8](pending[bodyStart..<bodyEnd]))
         start = bodyEnd
         return frame
