@@ -1,17 +1,18 @@
 import ByteCoding
 import SegmentLog
-import SystemIO
+package import SystemIO
 
 /// An exporter's cursor as a checkpoint file (segment-log.md, "meta, position, checkpoints"). The body:
 /// version u16 (0), flags u16 (bit 0 clean, bit 1 ordinal known), outcomes u32, ordinal batches u64 and
 /// records u64, a u64 for each outcome, then the exporter's own state.
-final class CursorFile: CursorStore {
+package final class CursorFile: CursorStore {
     private static let cleanBit: UInt16 = 1
     private static let ordinalBit: UInt16 = 2
 
     private let file: CheckpointFile
 
-    init(state: any Storage, exporter: String) throws(SourceError) {
+    /// The file `cursors/<exporter>.cursor` of a state directory.
+    package init(state: any Storage, exporter: String) throws(SourceError) {
         do throws(SystemError) {
             file = try CheckpointFile.cursor(state: state, exporter: exporter)
         } catch {
@@ -19,7 +20,7 @@ final class CursorFile: CursorStore {
         }
     }
 
-    func load(logID: String) throws(SourceError) -> SavedCursor? {
+    package func load(logID: String) throws(SourceError) -> SavedCursor? {
         do throws(SystemError) {
             switch try file.read() {
             case .absent: return nil
@@ -36,7 +37,7 @@ final class CursorFile: CursorStore {
         }
     }
 
-    func save(_ cursor: SavedCursor, logID: String) throws(SourceError) {
+    package func save(_ cursor: SavedCursor, logID: String) throws(SourceError) {
         guard let id = ID128(hex: logID) else { throw SourceError("\(logID) is no log id") }
         do throws(SystemError) {
             try file.write(

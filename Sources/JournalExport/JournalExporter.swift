@@ -2,7 +2,6 @@ package import Export
 
 #if Journald && os(Linux)
     import ByteCoding
-    import Glibc
     import Meaning
     import SegmentLog
     package import SystemIO
@@ -63,7 +62,7 @@ package import Export
         }
 
         package func resume(_ resumption: ExportResumption) {
-            encoder = EntryEncoder(logID: resumption.logID, isRoot: geteuid() == 0)
+            encoder = EntryEncoder(logID: resumption.logID, isRoot: ThisProcess.euid == 0)
             restore(resumption.state)
             delivery.begin(
                 logID: resumption.logID, cursor: resumption.cursor.rawValue,
