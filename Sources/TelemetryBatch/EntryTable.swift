@@ -52,7 +52,9 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         slots = EntryTable.emptySlots(number)
     }
 
-    deinit { slots.deallocate() }
+    // Inlinable, because the builder's inlinable methods end its life: without, the optimiser of Swift 6.3.1
+    // fails ("inlining a resilient function into a fragile function").
+    @inlinable deinit { slots.deallocate() }
 
     private static func emptySlots(_ number: Int) -> UnsafeMutablePointer<Slot> {
         let slots = UnsafeMutablePointer<Slot>.allocate(capacity: number)
