@@ -50,6 +50,10 @@ package final class LogReader {
         do {
             storage = try state.directory("log", create: false)
             if start == .end { cursor = try committedNow() ?? .none }
+            if let bytes = try readWhole(storage, LogMeta.name, limit: LogMeta.encodedBytes) {
+                // A damaged meta gives no name; the first segment will.
+                logID = LogMeta.decode(bytes)?.logID
+            }
         } catch {
             throw .io(error)
         }
