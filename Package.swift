@@ -114,6 +114,10 @@ let package = Package(
                 "SegmentLog", "Meaning", "ByteCoding", "Places",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
+        // Loads an agent with ready batches for contrib/bench; no product, never installed.
+        .executableTarget(
+            name: "batch-load", dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch"],
+            path: "contrib/bench/load", swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),
