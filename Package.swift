@@ -50,11 +50,17 @@ let package = Package(
         .target(name: "Places", swiftSettings: strict),
         // The one codec of our records.
         .target(name: "TelemetryBatch", dependencies: ["ByteCoding"], swiftSettings: strict),
-        // What users import.
+        // What users import. Thread-local words cost a record least, and Swift cannot say them.
+        .target(name: "CThreadState"),
         .target(
             name: "CodexTelemetry",
-            dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO", "Places"],
+            dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO", "Places", "CThreadState"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "client-bench",
+            dependencies: [
+                "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO",
+            ], path: "contrib/bench/client", swiftSettings: strict),
         // Opaque batches on disk.
         .target(
             name: "SegmentLog", dependencies: ["ByteCoding", "SystemIO"], swiftSettings: strict),
