@@ -10,129 +10,130 @@ internal import TelemetryBatch
 /// blocks, throws, or delays the process's exit; without an agent records wait in a spool file. Off,
 /// which is the default (see `bootstrap`), a call is one branch. Handles are a pointer: copy them.
 public struct Telemetry: Sendable {
-  // Sound to share: engines are never freed and guard what changes in them.
-  let engine: EngineReference?
+    // Sound to share: engines are never freed and guard what changes in them.
+    let engine: EngineReference?
 
-  /// Whether anything is recorded. Ask before costly preparations.
-  public var isEnabled: Bool { engine != nil }
+    /// Whether anything is recorded. Ask before costly preparations.
+    public var isEnabled: Bool { engine != nil }
 
-  /// Telemetry that records nothing.
-  public static let disabled = Telemetry(engine: nil)
+    /// Telemetry that records nothing.
+    public static let disabled = Telemetry(engine: nil)
 
-  /// The process's instance; records nothing until `bootstrap`, and after it only if telemetry is on.
-  public static var shared: Telemetry {
-    Telemetry(
-      engine: cts_load_shared().map {
-        EngineReference(pointer: $0.assumingMemoryBound(to: Engine.self))
-      })
-  }
-
-  /// Sets up `shared` by the environment's rule: on if `CODEX_OTEL_ENABLED` is true, 1, yes or on, or
-  /// if it is unset and `~/.codex/otel-config.yaml` exists; `OTEL_SDK_DISABLED=true` turns it off
-  /// whatever else is set. The first call decides; later ones return its result. A bad value of a
-  /// variable is one warning on stderr.
-  @discardableResult
-  public static func bootstrap(_ configuration: Configuration = Configuration()) -> Telemetry {
-    bootstrapping.withLock { isDone in
-      guard !isDone else { return }
-      isDone = true
-      let made = Telemetry(configuration)
-      cts_store_shared(made.engine.map { UnsafeMutableRawPointer($0.pointer) })
+    /// The process's instance; records nothing until `bootstrap`, and after it only if telemetry is on.
+    public static var shared: Telemetry {
+        Telemetry(
+            engine: cts_load_shared().map {
+                EngineReference(pointer: $0.assumingMemoryBound(to: Engine.self))
+            })
     }
-    return shared
-  }
 
-  // Guards the one bootstrap.
-  private static let bootstrapping = Mutex(false)
-
-  init(engine: EngineReference?) { self.engine = engine }
-
-  /// An instance of its own, by the same rule: for tests and for programs in programs. It lives as
-  /// long as the process.
-  public init(_ configuration: Configuration) {
-    let environment = configuration.clientEnvironment()
-    for warning in environment.warnings { configuration.warn("codex-telemetry: \(warning)") }
-    guard configuration.isEnabled ?? environment.isEnabled else {
-      self.init(engine: nil)
-      return
+    /// Sets up `shared` by the environment's rule: on if `CODEX_OTEL_ENABLED` is true, 1, yes or on, or
+    /// if it is unset and `~/.codex/otel-config.yaml` exists; `OTEL_SDK_DISABLED=true` turns it off
+    /// whatever else is set. The first call decides; later ones return its result. A bad value of a
+    /// variable is one warning on stderr.
+    @discardableResult
+    public static func bootstrap(_ configuration: Configuration = Configuration()) -> Telemetry {
+        bootstrapping.withLock { isDone in
+            guard !isDone else { return }
+            isDone = true
+            let made = Telemetry(configuration)
+            cts_store_shared(made.engine.map { UnsafeMutableRawPointer($0.pointer) })
+        }
+        return shared
     }
-    self.init(engine: EngineReference.make(configuration.settings(environment)))
-  }
 
-  /// The time now, for a span's start: nanoseconds of a clock that never jumps.
-  public static func now() -> Instant { Instant(nanoseconds: Clocks.monotonic()) }
+    // Guards the one bootstrap.
+    private static let bootstrapping = Mutex(false)
 
-  /// A point in time of this process. Read once at a span's start and once at its end, durations are
-  /// right even if the wall clock jumps.
-  public struct Instant: Sendable, Hashable, Comparable {
-    /// Nanoseconds of the monotonic clock.
-    public let nanoseconds: UInt64
+    init(engine: EngineReference?) { self.engine = engine }
 
-    /// A reading of the monotonic clock.
-    @inlinable
-    public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+    /// An instance of its own, by the same rule: for tests and for programs in programs. It lives as
+    /// long as the process.
+    public init(_ configuration: Configuration) {
+        let environment = configuration.clientEnvironment()
+        for warning in environment.warnings { configuration.warn("codex-telemetry: \(warning)") }
+        guard configuration.isEnabled ?? environment.isEnabled else {
+            self.init(engine: nil)
+            return
+        }
+        self.init(engine: EngineReference.make(configuration.settings(environment)))
+    }
 
-    /// Earlier.
-    @inlinable
-    public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
-  }
+    /// The time now, for a span's start: nanoseconds of a clock that never jumps.
+    public static func now() -> Instant { Instant(nanoseconds: Clocks.monotonic()) }
 
-  // MARK: - Context
+    /// A point in time of this process. Read once at a span's start and once at its end, durations are
+    /// right even if the wall clock jumps.
+    public struct Instant: Sendable, Hashable, Comparable {
+        /// Nanoseconds of the monotonic clock.
+        public let nanoseconds: UInt64
 
-  /// The context of the running task: what `withSpan` set, else what the environment of the process
-  /// gave (`TRACEPARENT`), else nil.
-  public var current: TraceContext? { TraceContext.current ?? engine?.settings.remoteParent }
+        /// A reading of the monotonic clock.
+        @inlinable
+        public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
-  /// The context for a new span: a child of `parent` (default: `current`), else a new trace, on which
-  /// the sampling decision is taken here.
-  public func newContext(parent: TraceContext? = nil) -> TraceContext {
-    guard let engine else { return TraceContext.off }
-    if let parent = parent ?? current { return parent.child() }
-    return TraceContext.newRoot(sampler: engine.settings.sampler)
-  }
+        /// Earlier.
+        @inlinable
+        public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
+    }
 
-  /// What to set in the environment of a child process so that it joins the trace and the session:
-  /// `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`. An empty value means: unset it.
-  public func childEnvironment(of context: TraceContext? = nil) -> [(name: String, value: String)] {
-    guard let engine, let context = context ?? current else { return [] }
-    return engine.settings.childEnvironment(of: context)
-  }
+    // MARK: - Context
 
-  /// This process's anonymous session: random, or the parent process's.
-  public var sessionID: String? { engine?.settings.sessionID }
+    /// The context of the running task: what `withSpan` set, else what the environment of the process
+    /// gave (`TRACEPARENT`), else nil.
+    public var current: TraceContext? { TraceContext.current ?? engine?.settings.remoteParent }
 
-  // MARK: - The end
+    /// The context for a new span: a child of `parent` (default: `current`), else a new trace, on which
+    /// the sampling decision is taken here.
+    public func newContext(parent: TraceContext? = nil) -> TraceContext {
+        guard let engine else { return TraceContext.off }
+        if let parent = parent ?? current { return parent.child() }
+        return TraceContext.newRoot(sampler: engine.settings.sampler)
+    }
 
-  /// Sends what is recorded and waits until the agent has it, or the spool; false if neither did in
-  /// this time. For programs' ends and tests: it blocks.
-  @discardableResult
-  public func flush(timeout: Duration = .milliseconds(500)) -> Bool {
-    guard let engine else { return true }
-    let nanoseconds = UInt64(max(timeout / .nanoseconds(1), 0))
-    return engine.office.flushAndWait(until: Clocks.monotonic() + nanoseconds)
-  }
+    /// What to set in the environment of a child process so that it joins the trace and the session:
+    /// `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`. An empty value means: unset it.
+    public func childEnvironment(of context: TraceContext? = nil) -> [(name: String, value: String)]
+    {
+        guard let engine, let context = context ?? current else { return [] }
+        return engine.settings.childEnvironment(of: context)
+    }
 
-  /// Flushes as at exit, ends the thread, closes the connection. Nothing is recorded after it.
-  public func shutdown() {
-    guard let engine else { return }
-    engine.shutdown()
-  }
+    /// This process's anonymous session: random, or the parent process's.
+    public var sessionID: String? { engine?.settings.sessionID }
 
-  /// What became of this instance's records.
-  package var statistics: DeliveryStatistics {
-    guard let engine else { return DeliveryStatistics() }
-    return engine.statistics
-  }
+    // MARK: - The end
+
+    /// Sends what is recorded and waits until the agent has it, or the spool; false if neither did in
+    /// this time. For programs' ends and tests: it blocks.
+    @discardableResult
+    public func flush(timeout: Duration = .milliseconds(500)) -> Bool {
+        guard let engine else { return true }
+        let nanoseconds = UInt64(max(timeout / .nanoseconds(1), 0))
+        return engine.office.flushAndWait(until: Clocks.monotonic() + nanoseconds)
+    }
+
+    /// Flushes as at exit, ends the thread, closes the connection. Nothing is recorded after it.
+    public func shutdown() {
+        guard let engine else { return }
+        engine.shutdown()
+    }
+
+    /// What became of this instance's records.
+    package var statistics: DeliveryStatistics {
+        guard let engine else { return DeliveryStatistics() }
+        return engine.statistics
+    }
 }
 
 extension TraceContext {
-  /// The running task's context.
-  @TaskLocal static var task: TraceContext?
+    /// The running task's context.
+    @TaskLocal static var task: TraceContext?
 
-  /// The running task's context: set by `Telemetry.withSpan`.
-  public static var current: TraceContext? { task }
+    /// The running task's context: set by `Telemetry.withSpan`.
+    public static var current: TraceContext? { task }
 
-  /// What spans get when telemetry is off: not sampled, so that children make nothing either.
-  static let off = TraceContext(
-    traceID: TraceID(high: 0, low: 0), spanID: .none, isSampled: false)
+    /// What spans get when telemetry is off: not sampled, so that children make nothing either.
+    static let off = TraceContext(
+        traceID: TraceID(high: 0, low: 0), spanID: .none, isSampled: false)
 }

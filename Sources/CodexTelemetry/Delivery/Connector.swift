@@ -3,50 +3,50 @@ internal import SystemIO
 internal import TelemetryBatch
 
 extension Surroundings {
-  /// What this process sees.
-  package static var ofThisProcess: Surroundings {
-    Surroundings(
-      environment: { ThisProcess.environment($0) }, euid: ThisProcess.euid,
-      ownsDirectory: { path in
-        do {
-          let facts = try Files.facts(path)
-          return facts.kind == .directory && facts.uid == ThisProcess.euid
-        } catch {
-          return false
-        }
-      })
-  }
+    /// What this process sees.
+    package static var ofThisProcess: Surroundings {
+        Surroundings(
+            environment: { ThisProcess.environment($0) }, euid: ThisProcess.euid,
+            ownsDirectory: { path in
+                do {
+                    let facts = try Files.facts(path)
+                    return facts.kind == .directory && facts.uid == ThisProcess.euid
+                } catch {
+                    return false
+                }
+            })
+    }
 }
 
 /// Finds an agent and connects to it. Never blocks: a Unix connect that would wait fails instead.
 struct Connector: Sendable {
-  /// Where to look; read again at every attempt, for an agent may have come or gone.
-  let surroundings: Surroundings
-  let overrides: PlaceOverrides
+    /// Where to look; read again at every attempt, for an agent may have come or gone.
+    let surroundings: Surroundings
+    let overrides: PlaceOverrides
 
-  /// The user that the packaged system service runs as, where it is not root who listens.
-  static let serviceUser = "codex-telemetry"
+    /// The user that the packaged system service runs as, where it is not root who listens.
+    static let serviceUser = "codex-telemetry"
 
-  /// A non-blocking connection to the first agent that takes one; nil if none does.
-  func connect() -> UnixSocket? {
-    for places in AgentPlaces.candidates(overrides: overrides, surroundings: surroundings) {
-      guard UnixSocket.pathProblem(places.ingestSocket) == nil else { continue }
-      do {
-        let socket = try UnixSocket.connect(places.ingestSocket, blocking: false)
-        guard isTrusted(try socket.peer().uid) else { continue }
-        return socket
-      } catch {
-        // Missing, refused, full or forbidden: the next place. The caller counts a failure
-        // of them all.
-        continue
-      }
+    /// A non-blocking connection to the first agent that takes one; nil if none does.
+    func connect() -> UnixSocket? {
+        for places in AgentPlaces.candidates(overrides: overrides, surroundings: surroundings) {
+            guard UnixSocket.pathProblem(places.ingestSocket) == nil else { continue }
+            do {
+                let socket = try UnixSocket.connect(places.ingestSocket, blocking: false)
+                guard isTrusted(try socket.peer().uid) else { continue }
+                return socket
+            } catch {
+                // Missing, refused, full or forbidden: the next place. The caller counts a failure
+                // of them all.
+                continue
+            }
+        }
+        return nil
     }
-    return nil
-  }
 
-  /// Records go only to ourselves, to root, and to the service's user: on a shared machine anyone
-  /// may listen on a path in `/tmp`. The uid is the listener's, by the kernel's word.
-  private func isTrusted(_ uid: UInt32) -> Bool {
-    uid == surroundings.euid || uid == 0 || uid == ThisProcess.uid(named: Self.serviceUser)
-  }
+    /// Records go only to ourselves, to root, and to the service's user: on a shared machine anyone
+    /// may listen on a path in `/tmp`. The uid is the listener's, by the kernel's word.
+    private func isTrusted(_ uid: UInt32) -> Bool {
+        uid == surroundings.euid || uid == 0 || uid == ThisProcess.uid(named: Self.serviceUser)
+    }
 }

@@ -8,272 +8,272 @@ internal import TelemetryBatch
 /// A pointer to an engine. Sound to share and to keep: engines are never freed and never moved, and
 /// what changes in them is atomic or behind a lock.
 struct EngineReference: @unchecked Sendable {
-  let pointer: UnsafeMutablePointer<Engine>
+    let pointer: UnsafeMutablePointer<Engine>
 
-  var settings: Settings { _read { yield pointer.pointee.settings } }
+    var settings: Settings { _read { yield pointer.pointee.settings } }
 
-  /// What emits this process's records.
-  var resource: Resource { settings.resource(ofProcess: ThisProcess.pid) }
+    /// What emits this process's records.
+    var resource: Resource { settings.resource(ofProcess: ThisProcess.pid) }
 }
 
 extension EngineReference {
-  /// All engines of the process, newest first; only ever grows.
-  // Sound: an atomic; only its pointee type keeps it from being Sendable.
-  private nonisolated(unsafe) static let newest = Atomic<UnsafeMutableRawPointer?>(nil)
+    /// All engines of the process, newest first; only ever grows.
+    // Sound: an atomic; only its pointee type keeps it from being Sendable.
+    private nonisolated(unsafe) static let newest = Atomic<UnsafeMutableRawPointer?>(nil)
 
-  /// Makes an engine that lives as long as the process, and joins it to those that are flushed at
-  /// exit and renewed after a fork.
-  static func make(_ settings: Settings) -> EngineReference {
-    let pointer = UnsafeMutablePointer<Engine>.allocate(capacity: 1)
-    pointer.initialize(to: Engine(settings: settings))
-    hooks()
-    var head = newest.load(ordering: .acquiring)
-    while true {
-      pointer.pointee.nextEngine = head?.assumingMemoryBound(to: Engine.self)
-      let result = newest.compareExchange(
-        expected: head, desired: UnsafeMutableRawPointer(pointer),
-        ordering: .acquiringAndReleasing)
-      if result.exchanged { return EngineReference(pointer: pointer) }
-      head = result.original
+    /// Makes an engine that lives as long as the process, and joins it to those that are flushed at
+    /// exit and renewed after a fork.
+    static func make(_ settings: Settings) -> EngineReference {
+        let pointer = UnsafeMutablePointer<Engine>.allocate(capacity: 1)
+        pointer.initialize(to: Engine(settings: settings))
+        hooks()
+        var head = newest.load(ordering: .acquiring)
+        while true {
+            pointer.pointee.nextEngine = head?.assumingMemoryBound(to: Engine.self)
+            let result = newest.compareExchange(
+                expected: head, desired: UnsafeMutableRawPointer(pointer),
+                ordering: .acquiringAndReleasing)
+            if result.exchanged { return EngineReference(pointer: pointer) }
+            head = result.original
+        }
     }
-  }
 
-  /// Once a process: what runs at exit and after forks.
-  private static func hooks() { _ = installed }
+    /// Once a process: what runs at exit and after forks.
+    private static func hooks() { _ = installed }
 
-  private static let installed: Bool = {
-    do {
-      try ThisProcess.afterForkInChild { EngineReference.forgetAll() }
-    } catch {
-      // Out of memory. Without the hook a child that records would repeat its parent's producer
-      // id; the agent drops its batches as duplicates, which is bounded harm.
+    private static let installed: Bool = {
+        do {
+            try ThisProcess.afterForkInChild { EngineReference.forgetAll() }
+        } catch {
+            // Out of memory. Without the hook a child that records would repeat its parent's producer
+            // id; the agent drops its batches as duplicates, which is bounded harm.
+        }
+        return cts_at_exit { EngineReference.finishAll() } == 0
+    }()
+
+    private static func forEach(_ body: (EngineReference) -> Void) {
+        var next = newest.load(ordering: .acquiring)?.assumingMemoryBound(to: Engine.self)
+        while let pointer = next {
+            body(EngineReference(pointer: pointer))
+            next = pointer.pointee.nextEngine
+        }
     }
-    return cts_at_exit { EngineReference.finishAll() } == 0
-  }()
 
-  private static func forEach(_ body: (EngineReference) -> Void) {
-    var next = newest.load(ordering: .acquiring)?.assumingMemoryBound(to: Engine.self)
-    while let pointer = next {
-      body(EngineReference(pointer: pointer))
-      next = pointer.pointee.nextEngine
+    /// In the child of a fork, where only this thread lives and any lock may be held for ever: sets
+    /// plain memory and closes descriptors, nothing else.
+    private static func forgetAll() {
+        cts_forget_seed()
+        forEach { engine in
+            let engine = engine.pointer
+            for place in 0..<engine.pointee.shardCount {
+                engine.pointee.shards[place].pointee.lock.store(
+                    Shard.LockState.forked, ordering: .relaxed)
+            }
+            // The parent's connection and file must not be held open here, nor its lock.
+            for number in [
+                engine.pointee.socketNumber.exchange(-1, ordering: .relaxed),
+                engine.pointee.spoolNumber.exchange(-1, ordering: .relaxed),
+            ] where number >= 0 {
+                _ = FileDescriptor(owning: number)
+            }
+            engine.pointee.generation.add(1, ordering: .relaxed)
+            engine.pointee.isSleeping.store(true, ordering: .relaxed)
+            engine.pointee.office.store(nil, ordering: .releasing)
+        }
     }
-  }
 
-  /// In the child of a fork, where only this thread lives and any lock may be held for ever: sets
-  /// plain memory and closes descriptors, nothing else.
-  private static func forgetAll() {
-    cts_forget_seed()
-    forEach { engine in
-      let engine = engine.pointer
-      for place in 0..<engine.pointee.shardCount {
-        engine.pointee.shards[place].pointee.lock.store(
-          Shard.LockState.forked, ordering: .relaxed)
-      }
-      // The parent's connection and file must not be held open here, nor its lock.
-      for number in [
-        engine.pointee.socketNumber.exchange(-1, ordering: .relaxed),
-        engine.pointee.spoolNumber.exchange(-1, ordering: .relaxed),
-      ] where number >= 0 {
-        _ = FileDescriptor(owning: number)
-      }
-      engine.pointee.generation.add(1, ordering: .relaxed)
-      engine.pointee.isSleeping.store(true, ordering: .relaxed)
-      engine.pointee.office.store(nil, ordering: .releasing)
+    private static func finishAll() {
+        forEach { $0.finish(within: 4_000_000) }
     }
-  }
-
-  private static func finishAll() {
-    forEach { $0.finish(within: 4_000_000) }
-  }
 }
 
 extension EngineReference {
-  /// The current office; made at first use and after a fork. Sound: an office is retained for ever
-  /// once it is published.
-  var office: Office {
-    if let opaque = pointer.pointee.office.load(ordering: .acquiring) {
-      return Unmanaged<Office>.fromOpaque(opaque).takeUnretainedValue()
+    /// The current office; made at first use and after a fork. Sound: an office is retained for ever
+    /// once it is published.
+    var office: Office {
+        if let opaque = pointer.pointee.office.load(ordering: .acquiring) {
+            return Unmanaged<Office>.fromOpaque(opaque).takeUnretainedValue()
+        }
+        let fresh = Unmanaged.passRetained(
+            Office(
+                engine: self, generation: pointer.pointee.generation.load(ordering: .acquiring)))
+        let result = pointer.pointee.office.compareExchange(
+            expected: nil, desired: fresh.toOpaque(), ordering: .acquiringAndReleasing)
+        guard let winner = result.original else { return fresh.takeUnretainedValue() }
+        fresh.release()
+        return Unmanaged<Office>.fromOpaque(winner).takeUnretainedValue()
     }
-    let fresh = Unmanaged.passRetained(
-      Office(
-        engine: self, generation: pointer.pointee.generation.load(ordering: .acquiring)))
-    let result = pointer.pointee.office.compareExchange(
-      expected: nil, desired: fresh.toOpaque(), ordering: .acquiringAndReleasing)
-    guard let winner = result.original else { return fresh.takeUnretainedValue() }
-    fresh.release()
-    return Unmanaged<Office>.fromOpaque(winner).takeUnretainedValue()
-  }
 
-  /// Whether any shard holds a record.
-  var hasRecords: Bool {
-    for place in 0..<pointer.pointee.shardCount {
-      let shard = pointer.pointee.shards[place]
-      // A shard that is taken is getting one.
-      guard shard.pointee.tryLock() else { return true }
-      let count = shard.pointee.encoder.recordCount
-      shard.pointee.unlock()
-      if count > 0 { return true }
+    /// Whether any shard holds a record.
+    var hasRecords: Bool {
+        for place in 0..<pointer.pointee.shardCount {
+            let shard = pointer.pointee.shards[place]
+            // A shard that is taken is getting one.
+            guard shard.pointee.tryLock() else { return true }
+            let count = shard.pointee.encoder.recordCount
+            shard.pointee.unlock()
+            if count > 0 { return true }
+        }
+        return false
     }
-    return false
-  }
 
-  /// What a forked child must close.
-  func publish(descriptors: (socket: Int32, spool: Int32)) {
-    pointer.pointee.socketNumber.store(descriptors.socket, ordering: .relaxed)
-    pointer.pointee.spoolNumber.store(descriptors.spool, ordering: .relaxed)
-  }
-
-  /// Seals what there is into batches and hands them to the courier; whether there was any.
-  func collect(_ books: inout Office.Books, metrics: borrowing Mutex<MetricStore>) -> Bool {
-    var found = false
-    for place in 0..<pointer.pointee.shardCount {
-      let shard = pointer.pointee.shards[place]
-      var rounds = 0
-      while !shard.pointee.tryLock() {
-        // The holder may have died with its thread; the others' records still go out.
-        rounds += 1
-        guard rounds < Engine.lockRounds else { break }
-        if rounds < 20 { cts_pause() } else { cts_yield() }
-      }
-      guard rounds < Engine.lockRounds else { continue }
-      let dropped = shard.pointee.dropped
-      shard.pointee.dropped = RecordCounts()
-      let count = shard.pointee.encoder.recordCount
-      if count > 0 {
-        swap(&shard.pointee.encoder, &books.spare)
-        shard.pointee.isFullAnnounced = false
-      }
-      shard.pointee.unlock()
-      books.untold += dropped
-      books.dropped += dropped
-      guard count > 0 else { continue }
-      found = true
-      sealRecords(&books)
+    /// What a forked child must close.
+    func publish(descriptors: (socket: Int32, spool: Int32)) {
+        pointer.pointee.socketNumber.store(descriptors.socket, ordering: .relaxed)
+        pointer.pointee.spoolNumber.store(descriptors.spool, ordering: .relaxed)
     }
-    let contended = pointer.pointee.contended.exchange(0, ordering: .relaxed)
-    books.untold.spans += contended
-    books.dropped.spans += contended
-    found = collectPoints(&books, metrics) || found
-    return found
-  }
 
-  private func collectPoints(
-    _ books: inout Office.Books, _ metrics: borrowing Mutex<MetricStore>
-  ) -> Bool {
-    let now = Clocks.wall()
-    let drained: (instruments: [Instrument], points: [Point], start: UInt64, dropped: Int) =
-      metrics.withLock { store in
-        let (points, start) = store.drain(now: now)
-        return (points.isEmpty ? [] : store.instruments, points, start, store.takeDropped())
-      }
-    books.untold.points += drained.dropped
-    books.dropped.points += drained.dropped
-    guard !drained.points.isEmpty else { return false }
-    for point in drained.points {
-      let isIn = books.points.append(
-        point, of: drained.instruments[point.instrument], start: drained.start, time: now)
-      if !isIn {
-        books.untold.points += 1
-        books.dropped.points += 1
-      }
-      if books.points.byteCount >= Engine.flushBytes { sealPoints(&books) }
+    /// Seals what there is into batches and hands them to the courier; whether there was any.
+    func collect(_ books: inout Office.Books, metrics: borrowing Mutex<MetricStore>) -> Bool {
+        var found = false
+        for place in 0..<pointer.pointee.shardCount {
+            let shard = pointer.pointee.shards[place]
+            var rounds = 0
+            while !shard.pointee.tryLock() {
+                // The holder may have died with its thread; the others' records still go out.
+                rounds += 1
+                guard rounds < Engine.lockRounds else { break }
+                if rounds < 20 { cts_pause() } else { cts_yield() }
+            }
+            guard rounds < Engine.lockRounds else { continue }
+            let dropped = shard.pointee.dropped
+            shard.pointee.dropped = RecordCounts()
+            let count = shard.pointee.encoder.recordCount
+            if count > 0 {
+                swap(&shard.pointee.encoder, &books.spare)
+                shard.pointee.isFullAnnounced = false
+            }
+            shard.pointee.unlock()
+            books.untold += dropped
+            books.dropped += dropped
+            guard count > 0 else { continue }
+            found = true
+            sealRecords(&books)
+        }
+        let contended = pointer.pointee.contended.exchange(0, ordering: .relaxed)
+        books.untold.spans += contended
+        books.dropped.spans += contended
+        found = collectPoints(&books, metrics) || found
+        return found
     }
-    if books.points.recordCount > 0 { sealPoints(&books) }
-    return true
-  }
 
-  private func sealRecords(_ books: inout Office.Books) {
-    let header = header(&books)
-    let sealed = books.spare.seal(header)
-    handOver(sealed, &books, told: header.dropped)
-  }
-
-  private func sealPoints(_ books: inout Office.Books) {
-    let header = header(&books)
-    let sealed = books.points.seal(header)
-    handOver(sealed, &books, told: header.dropped)
-  }
-
-  private func header(_ books: inout Office.Books) -> SealHeader {
-    SealHeader(
-      producer: books.courier.machine.producer, sequence: books.courier.machine.sequence,
-      threshold: min(settings.sampler.threshold, BatchLimits.samplingThresholdMax),
-      dropped: books.untold)
-  }
-
-  private func handOver(
-    _ sealed: OutgoingBatch, _ books: inout Office.Books, told: RecordCounts
-  ) {
-    books.console?.print(sealed)
-    if books.courier.enqueue(sealed) {
-      books.untold = RecordCounts()
-    } else {
-      books.untold += sealed.records
+    private func collectPoints(
+        _ books: inout Office.Books, _ metrics: borrowing Mutex<MetricStore>
+    ) -> Bool {
+        let now = Clocks.wall()
+        let drained: (instruments: [Instrument], points: [Point], start: UInt64, dropped: Int) =
+            metrics.withLock { store in
+                let (points, start) = store.drain(now: now)
+                return (points.isEmpty ? [] : store.instruments, points, start, store.takeDropped())
+            }
+        books.untold.points += drained.dropped
+        books.dropped.points += drained.dropped
+        guard !drained.points.isEmpty else { return false }
+        for point in drained.points {
+            let isIn = books.points.append(
+                point, of: drained.instruments[point.instrument], start: drained.start, time: now)
+            if !isIn {
+                books.untold.points += 1
+                books.dropped.points += 1
+            }
+            if books.points.byteCount >= Engine.flushBytes { sealPoints(&books) }
+        }
+        if books.points.recordCount > 0 { sealPoints(&books) }
+        return true
     }
-  }
+
+    private func sealRecords(_ books: inout Office.Books) {
+        let header = header(&books)
+        let sealed = books.spare.seal(header)
+        handOver(sealed, &books, told: header.dropped)
+    }
+
+    private func sealPoints(_ books: inout Office.Books) {
+        let header = header(&books)
+        let sealed = books.points.seal(header)
+        handOver(sealed, &books, told: header.dropped)
+    }
+
+    private func header(_ books: inout Office.Books) -> SealHeader {
+        SealHeader(
+            producer: books.courier.machine.producer, sequence: books.courier.machine.sequence,
+            threshold: min(settings.sampler.threshold, BatchLimits.samplingThresholdMax),
+            dropped: books.untold)
+    }
+
+    private func handOver(
+        _ sealed: OutgoingBatch, _ books: inout Office.Books, told: RecordCounts
+    ) {
+        books.console?.print(sealed)
+        if books.courier.enqueue(sealed) {
+            books.untold = RecordCounts()
+        } else {
+            books.untold += sealed.records
+        }
+    }
 }
 
 // MARK: - The end
 
 extension EngineReference {
-  /// What became of the records so far.
-  var statistics: DeliveryStatistics {
-    office.books.withLock { books in
-      var report = books.courier.report
-      report.dropped += books.dropped
-      return report
+    /// What became of the records so far.
+    var statistics: DeliveryStatistics {
+        office.books.withLock { books in
+            var report = books.courier.report
+            report.dropped += books.dropped
+            return report
+        }
     }
-  }
 
-  /// Sends what there is, waits for its ack a little, spools the rest: at exit. Never longer than
-  /// `nanoseconds` and the writing of a file.
-  func finish(within nanoseconds: UInt64) {
-    // Nothing was ever recorded: nothing to do, and no office to make.
-    guard pointer.pointee.office.load(ordering: .acquiring) != nil || hasRecords else { return }
-    let deadline = Clocks.monotonic() + nanoseconds
-    let office = office
-    var isDone = false
-    while !isDone {
-      // The flushing thread holds the books only while it works without waiting.
-      let interest: (number: Int32, what: Readiness)?? = office.books.withLockIfAvailable {
-        books in
-        _ = office.flush(&books)
-        return books.courier.machine.queue.isEmpty ? .none : books.courier.interest
-      }
-      let now = Clocks.monotonic()
-      guard let interest else {
-        guard now < deadline else { return }
-        Bell.pause(nanoseconds: 200_000)
-        continue
-      }
-      guard let interest, now < deadline else { break }
-      Bell.wait(on: interest, nanoseconds: min(deadline - now, 2_000_000))
-      isDone = Clocks.monotonic() >= deadline
+    /// Sends what there is, waits for its ack a little, spools the rest: at exit. Never longer than
+    /// `nanoseconds` and the writing of a file.
+    func finish(within nanoseconds: UInt64) {
+        // Nothing was ever recorded: nothing to do, and no office to make.
+        guard pointer.pointee.office.load(ordering: .acquiring) != nil || hasRecords else { return }
+        let deadline = Clocks.monotonic() + nanoseconds
+        let office = office
+        var isDone = false
+        while !isDone {
+            // The flushing thread holds the books only while it works without waiting.
+            let interest: (number: Int32, what: Readiness)?? = office.books.withLockIfAvailable {
+                books in
+                _ = office.flush(&books)
+                return books.courier.machine.queue.isEmpty ? .none : books.courier.interest
+            }
+            let now = Clocks.monotonic()
+            guard let interest else {
+                guard now < deadline else { return }
+                Bell.pause(nanoseconds: 200_000)
+                continue
+            }
+            guard let interest, now < deadline else { break }
+            Bell.wait(on: interest, nanoseconds: min(deadline - now, 2_000_000))
+            isDone = Clocks.monotonic() >= deadline
+        }
+        _ = office.books.withLockIfAvailable { books in
+            _ = office.flush(&books)
+            books.courier.end()
+            _ = books.courier.pump()
+        }
     }
-    _ = office.books.withLockIfAvailable { books in
-      _ = office.flush(&books)
-      books.courier.end()
-      _ = books.courier.pump()
-    }
-  }
 
-  /// The end of an instance: no more records, thread ended, connection and file closed.
-  func shutdown() {
-    let office = office
-    office.stop()
-    finish(within: 4_000_000)
-    for place in 0..<pointer.pointee.shardCount {
-      let shard = pointer.pointee.shards[place]
-      var rounds = 0
-      while !shard.pointee.tryLock(), rounds < Engine.lockRounds {
-        rounds += 1
-        cts_yield()
-      }
-      shard.pointee.lock.store(Shard.LockState.shut, ordering: .releasing)
+    /// The end of an instance: no more records, thread ended, connection and file closed.
+    func shutdown() {
+        let office = office
+        office.stop()
+        finish(within: 4_000_000)
+        for place in 0..<pointer.pointee.shardCount {
+            let shard = pointer.pointee.shards[place]
+            var rounds = 0
+            while !shard.pointee.tryLock(), rounds < Engine.lockRounds {
+                rounds += 1
+                cts_yield()
+            }
+            shard.pointee.lock.store(Shard.LockState.shut, ordering: .releasing)
+        }
+        office.books.withLock { books in
+            books.courier.close()
+            publish(descriptors: books.courier.descriptorNumbers)
+        }
     }
-    office.books.withLock { books in
-      books.courier.close()
-      publish(descriptors: books.courier.descriptorNumbers)
-    }
-  }
 }

@@ -4,307 +4,307 @@ internal import TelemetryBatch
 
 /// Writes records into a batch as they come: `BatchBuilder` with this process's clock and names.
 struct RecordEncoder: ~Copyable {
-  private var builder: BatchBuilder
-  private var names = NameTable()
-  private let resource: Resource
-  /// Wall time less monotonic time, read at the batch's first record: a batch has one clock, and a
-  /// step of the wall clock shows in the next batch.
-  private var wallOffset: UInt64 = 0
-  private(set) var counts = RecordCounts()
+    private var builder: BatchBuilder
+    private var names = NameTable()
+    private let resource: Resource
+    /// Wall time less monotonic time, read at the batch's first record: a batch has one clock, and a
+    /// step of the wall clock shows in the next batch.
+    private var wallOffset: UInt64 = 0
+    private(set) var counts = RecordCounts()
 
-  init(resource: Resource) {
-    self.resource = resource
-    // The producer is known when the batch is sealed.
-    builder = BatchBuilder(producer: .zero, bytesMax: Engine.shardBytesMax)
-  }
-
-  var recordCount: Int { builder.recordCount }
-  var byteCount: Int { builder.byteCount }
-
-  @inline(never)
-  private mutating func beginBatch() {
-    let wall = Clocks.wall()
-    wallOffset = wall &- Clocks.monotonic()
-    counts = RecordCounts()
-    names.forget()
-    builder.begin(baseTime: wall, resource: resource)
-  }
-
-  // MARK: - Spans and events
-
-  mutating func beginSpan(
-    _ name: AttributeKey, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
-    kind: SpanKind, status: SpanStatus
-  ) {
-    if builder.isEmpty { beginBatch() }
-    beginSpan(ref(name), context, start, end, kind, status)
-  }
-
-  /// The same with a name that is made at run time.
-  mutating func beginSpan(
-    dynamic name: String, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
-    kind: SpanKind, status: SpanStatus
-  ) {
-    if builder.isEmpty { beginBatch() }
-    beginSpan(builder.ref(Self.cut(name)), context, start, end, kind, status)
-  }
-
-  private mutating func beginSpan(
-    _ name: TextRef, _ context: borrowing TraceContext, _ start: UInt64, _ end: UInt64,
-    _ kind: SpanKind, _ status: SpanStatus
-  ) {
-    builder.beginSpan(
-      name: name, kind: .init(rawValue: kind.rawValue) ?? .unspecified,
-      status: .init(rawValue: status.rawValue) ?? .unset,
-      trace: TelemetryBatch.TraceID(high: context.traceID.high, low: context.traceID.low),
-      span: TelemetryBatch.SpanID(rawValue: context.spanID.rawValue),
-      parent: TelemetryBatch.SpanID(rawValue: context.parentSpanID.rawValue),
-      start: start &+ wallOffset, duration: end > start ? end &- start : 0)
-  }
-
-  mutating func beginLog(
-    _ name: AttributeKey, _ context: borrowing TraceContext?, time: UInt64,
-    severity: Severity, body: String
-  ) {
-    if builder.isEmpty { beginBatch() }
-    beginLog(ref(name), context, time, severity, body)
-  }
-
-  /// The same with a name that is made at run time.
-  mutating func beginLog(
-    dynamic name: String, _ context: borrowing TraceContext?, time: UInt64,
-    severity: Severity, body: String
-  ) {
-    if builder.isEmpty { beginBatch() }
-    beginLog(builder.ref(Self.cut(name)), context, time, severity, body)
-  }
-
-  private mutating func beginLog(
-    _ name: TextRef, _ context: borrowing TraceContext?, _ time: UInt64, _ severity: Severity,
-    _ body: String
-  ) {
-    var trace = TelemetryBatch.TraceID.zero
-    var span = TelemetryBatch.SpanID.zero
-    if let context = copy context {
-      trace = TelemetryBatch.TraceID(high: context.traceID.high, low: context.traceID.low)
-      span = TelemetryBatch.SpanID(rawValue: context.spanID.rawValue)
+    init(resource: Resource) {
+        self.resource = resource
+        // The producer is known when the batch is sealed.
+        builder = BatchBuilder(producer: .zero, bytesMax: Engine.shardBytesMax)
     }
-    builder.beginLog(
-      time: time &+ wallOffset, trace: trace, span: span, severity: severity.rawValue,
-      eventName: name)
-    if !body.isEmpty { builder.body(builder.ref(Self.cut(body))) }
-  }
 
-  /// Ends a span.
-  mutating func endSpan(traceState: String = "") -> Bool {
-    if !traceState.isEmpty { builder.traceState(builder.ref(traceState)) }
-    return end(\.spans)
-  }
+    var recordCount: Int { builder.recordCount }
+    var byteCount: Int { builder.byteCount }
 
-  /// Ends an event.
-  mutating func endLog() -> Bool { end(\.logs) }
-
-  /// False: the record passed a limit or found no room, and left no trace.
-  private mutating func end(_ kind: WritableKeyPath<RecordCounts, Int>) -> Bool {
-    guard builder.endRecord() == .appended else {
-      // What the record added to the string table is gone again.
-      names.forget()
-      return false
+    @inline(never)
+    private mutating func beginBatch() {
+        let wall = Clocks.wall()
+        wallOffset = wall &- Clocks.monotonic()
+        counts = RecordCounts()
+        names.forget()
+        builder.begin(baseTime: wall, resource: resource)
     }
-    counts[keyPath: kind] &+= 1
-    return true
-  }
 
-  // MARK: - Attributes
+    // MARK: - Spans and events
 
-  mutating func set(_ key: AttributeKey, _ value: String) {
-    let key = ref(key)
-    if value.utf8.count <= AttributeWriter.textBytesMax {
-      builder.attribute(key, builder.ref(value))
-    } else {
-      builder.attribute(key, builder.ref(Self.cut(value)))
+    mutating func beginSpan(
+        _ name: AttributeKey, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
+        kind: SpanKind, status: SpanStatus
+    ) {
+        if builder.isEmpty { beginBatch() }
+        beginSpan(ref(name), context, start, end, kind, status)
     }
-  }
 
-  mutating func set(_ key: AttributeKey, literal value: AttributeKey) {
-    let key = ref(key)
-    builder.attribute(key, ref(value))
-  }
-
-  mutating func set(_ key: AttributeKey, _ value: Int64) { builder.attribute(ref(key), value) }
-  mutating func set(_ key: AttributeKey, _ value: Double) { builder.attribute(ref(key), value) }
-  mutating func set(_ key: AttributeKey, _ value: Bool) { builder.attribute(ref(key), value) }
-
-  mutating func set(_ key: AttributeKey, _ value: AttributeValue) {
-    set(ref(key), value)
-  }
-
-  mutating func set(dynamic key: String, _ value: AttributeValue) {
-    set(builder.ref(Self.cut(key)), value)
-  }
-
-  private mutating func set(_ key: TextRef, _ value: AttributeValue) {
-    switch value {
-    case .string(let text): builder.attribute(key, builder.ref(Self.cut(text)))
-    case .int(let value): builder.attribute(key, value)
-    case .double(let value): builder.attribute(key, value)
-    case .bool(let value): builder.attribute(key, value)
-    case .array: builder.attribute(key, value.forBatch)
+    /// The same with a name that is made at run time.
+    mutating func beginSpan(
+        dynamic name: String, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
+        kind: SpanKind, status: SpanStatus
+    ) {
+        if builder.isEmpty { beginBatch() }
+        beginSpan(builder.ref(Self.cut(name)), context, start, end, kind, status)
     }
-  }
 
-  private mutating func ref(_ name: AttributeKey) -> TextRef {
-    if let known = names.find(name) { return known }
-    let ref = builder.ref(utf8: UnsafeRawBufferPointer(name.bytes))
-    names.insert(name, ref)
-    return ref
-  }
-
-  /// At most the longest text, cut at a character.
-  private static func cut(_ text: String) -> String {
-    guard text.utf8.count > AttributeWriter.textBytesMax else { return text }
-    var end = text.utf8.index(text.startIndex, offsetBy: AttributeWriter.textBytesMax)
-    while end.samePosition(in: text) == nil { end = text.utf8.index(before: end) }
-    return String(text[..<end])
-  }
-
-  // MARK: - Metric points
-
-  /// Appends one interval's aggregate; false if it found no room.
-  mutating func append(_ point: Point, of instrument: Instrument, start: UInt64, time: UInt64)
-    -> Bool
-  {
-    if builder.isEmpty { beginBatch() }
-    guard let metric = builder.index(of: instrument.forBatch) else { return false }
-    switch point.value {
-    case .sum(let sum):
-      builder.beginNumber(metric: metric, time: time, startTime: start)
-      set(point.attributes)
-      builder.number(.int(sum))
-    case .last(let value):
-      builder.beginNumber(metric: metric, time: time)
-      set(point.attributes)
-      builder.number(.double(value))
-    case .distribution(let histogram):
-      builder.beginExponential(
-        metric: metric, time: time, startTime: start, count: histogram.count,
-        scale: histogram.scale, zeroCount: histogram.zeroCount)
-      set(point.attributes)
-      builder.totals(
-        sum: histogram.sum, min: histogram.count > 0 ? histogram.minimum : nil,
-        max: histogram.count > 0 ? histogram.maximum : nil)
-      builder.exponentialBuckets(
-        positive: histogram.positive.forBatch, negative: histogram.negative.forBatch)
+    private mutating func beginSpan(
+        _ name: TextRef, _ context: borrowing TraceContext, _ start: UInt64, _ end: UInt64,
+        _ kind: SpanKind, _ status: SpanStatus
+    ) {
+        builder.beginSpan(
+            name: name, kind: .init(rawValue: kind.rawValue) ?? .unspecified,
+            status: .init(rawValue: status.rawValue) ?? .unset,
+            trace: TelemetryBatch.TraceID(high: context.traceID.high, low: context.traceID.low),
+            span: TelemetryBatch.SpanID(rawValue: context.spanID.rawValue),
+            parent: TelemetryBatch.SpanID(rawValue: context.parentSpanID.rawValue),
+            start: start &+ wallOffset, duration: end > start ? end &- start : 0)
     }
-    return end(\.points)
-  }
 
-  private mutating func set(_ attributes: [Attribute]) {
-    for attribute in attributes { set(dynamic: attribute.key, attribute.value) }
-  }
+    mutating func beginLog(
+        _ name: AttributeKey, _ context: borrowing TraceContext?, time: UInt64,
+        severity: Severity, body: String
+    ) {
+        if builder.isEmpty { beginBatch() }
+        beginLog(ref(name), context, time, severity, body)
+    }
 
-  // MARK: - The batch
+    /// The same with a name that is made at run time.
+    mutating func beginLog(
+        dynamic name: String, _ context: borrowing TraceContext?, time: UInt64,
+        severity: Severity, body: String
+    ) {
+        if builder.isEmpty { beginBatch() }
+        beginLog(builder.ref(Self.cut(name)), context, time, severity, body)
+    }
 
-  /// The batch as a frame, with this header. The encoder is empty after it.
-  mutating func seal(_ header: SealHeader) -> OutgoingBatch {
-    if builder.isEmpty { beginBatch() }
-    builder.producer = header.producer
-    let dropped = DroppedCounts(
-      spans: UInt32(clamping: header.dropped.spans),
-      logs: UInt32(clamping: header.dropped.logs),
-      points: UInt32(clamping: header.dropped.points))
-    var output = ByteWriter(capacity: builder.byteCount + FrameHeader.byteCount)
-    output.write(zeros: FrameHeader.byteCount)
-    builder.finish(
-      sequence: header.sequence, samplingThreshold: header.threshold, dropped: dropped,
-      into: &output)
-    let frame = FrameHeader(
-      type: .batch, body: output.span.extracting(FrameHeader.byteCount...))
-    output.patch(uint32: frame.length, at: 0)
-    output.patch(uint8: frame.type.rawValue, at: 4)
-    output.patch(uint32: frame.checksum, at: 8)
-    let sealed = OutgoingBatch(
-      sequence: header.sequence, frame: output.bytes, records: counts)
-    builder.reset()
-    names.forget()
-    counts = RecordCounts()
-    return sealed
-  }
+    private mutating func beginLog(
+        _ name: TextRef, _ context: borrowing TraceContext?, _ time: UInt64, _ severity: Severity,
+        _ body: String
+    ) {
+        var trace = TelemetryBatch.TraceID.zero
+        var span = TelemetryBatch.SpanID.zero
+        if let context = copy context {
+            trace = TelemetryBatch.TraceID(high: context.traceID.high, low: context.traceID.low)
+            span = TelemetryBatch.SpanID(rawValue: context.spanID.rawValue)
+        }
+        builder.beginLog(
+            time: time &+ wallOffset, trace: trace, span: span, severity: severity.rawValue,
+            eventName: name)
+        if !body.isEmpty { builder.body(builder.ref(Self.cut(body))) }
+    }
+
+    /// Ends a span.
+    mutating func endSpan(traceState: String = "") -> Bool {
+        if !traceState.isEmpty { builder.traceState(builder.ref(traceState)) }
+        return end(\.spans)
+    }
+
+    /// Ends an event.
+    mutating func endLog() -> Bool { end(\.logs) }
+
+    /// False: the record passed a limit or found no room, and left no trace.
+    private mutating func end(_ kind: WritableKeyPath<RecordCounts, Int>) -> Bool {
+        guard builder.endRecord() == .appended else {
+            // What the record added to the string table is gone again.
+            names.forget()
+            return false
+        }
+        counts[keyPath: kind] &+= 1
+        return true
+    }
+
+    // MARK: - Attributes
+
+    mutating func set(_ key: AttributeKey, _ value: String) {
+        let key = ref(key)
+        if value.utf8.count <= AttributeWriter.textBytesMax {
+            builder.attribute(key, builder.ref(value))
+        } else {
+            builder.attribute(key, builder.ref(Self.cut(value)))
+        }
+    }
+
+    mutating func set(_ key: AttributeKey, literal value: AttributeKey) {
+        let key = ref(key)
+        builder.attribute(key, ref(value))
+    }
+
+    mutating func set(_ key: AttributeKey, _ value: Int64) { builder.attribute(ref(key), value) }
+    mutating func set(_ key: AttributeKey, _ value: Double) { builder.attribute(ref(key), value) }
+    mutating func set(_ key: AttributeKey, _ value: Bool) { builder.attribute(ref(key), value) }
+
+    mutating func set(_ key: AttributeKey, _ value: AttributeValue) {
+        set(ref(key), value)
+    }
+
+    mutating func set(dynamic key: String, _ value: AttributeValue) {
+        set(builder.ref(Self.cut(key)), value)
+    }
+
+    private mutating func set(_ key: TextRef, _ value: AttributeValue) {
+        switch value {
+        case .string(let text): builder.attribute(key, builder.ref(Self.cut(text)))
+        case .int(let value): builder.attribute(key, value)
+        case .double(let value): builder.attribute(key, value)
+        case .bool(let value): builder.attribute(key, value)
+        case .array: builder.attribute(key, value.forBatch)
+        }
+    }
+
+    private mutating func ref(_ name: AttributeKey) -> TextRef {
+        if let known = names.find(name) { return known }
+        let ref = builder.ref(utf8: UnsafeRawBufferPointer(name.bytes))
+        names.insert(name, ref)
+        return ref
+    }
+
+    /// At most the longest text, cut at a character.
+    private static func cut(_ text: String) -> String {
+        guard text.utf8.count > AttributeWriter.textBytesMax else { return text }
+        var end = text.utf8.index(text.startIndex, offsetBy: AttributeWriter.textBytesMax)
+        while end.samePosition(in: text) == nil { end = text.utf8.index(before: end) }
+        return String(text[..<end])
+    }
+
+    // MARK: - Metric points
+
+    /// Appends one interval's aggregate; false if it found no room.
+    mutating func append(_ point: Point, of instrument: Instrument, start: UInt64, time: UInt64)
+        -> Bool
+    {
+        if builder.isEmpty { beginBatch() }
+        guard let metric = builder.index(of: instrument.forBatch) else { return false }
+        switch point.value {
+        case .sum(let sum):
+            builder.beginNumber(metric: metric, time: time, startTime: start)
+            set(point.attributes)
+            builder.number(.int(sum))
+        case .last(let value):
+            builder.beginNumber(metric: metric, time: time)
+            set(point.attributes)
+            builder.number(.double(value))
+        case .distribution(let histogram):
+            builder.beginExponential(
+                metric: metric, time: time, startTime: start, count: histogram.count,
+                scale: histogram.scale, zeroCount: histogram.zeroCount)
+            set(point.attributes)
+            builder.totals(
+                sum: histogram.sum, min: histogram.count > 0 ? histogram.minimum : nil,
+                max: histogram.count > 0 ? histogram.maximum : nil)
+            builder.exponentialBuckets(
+                positive: histogram.positive.forBatch, negative: histogram.negative.forBatch)
+        }
+        return end(\.points)
+    }
+
+    private mutating func set(_ attributes: [Attribute]) {
+        for attribute in attributes { set(dynamic: attribute.key, attribute.value) }
+    }
+
+    // MARK: - The batch
+
+    /// The batch as a frame, with this header. The encoder is empty after it.
+    mutating func seal(_ header: SealHeader) -> OutgoingBatch {
+        if builder.isEmpty { beginBatch() }
+        builder.producer = header.producer
+        let dropped = DroppedCounts(
+            spans: UInt32(clamping: header.dropped.spans),
+            logs: UInt32(clamping: header.dropped.logs),
+            points: UInt32(clamping: header.dropped.points))
+        var output = ByteWriter(capacity: builder.byteCount + FrameHeader.byteCount)
+        output.write(zeros: FrameHeader.byteCount)
+        builder.finish(
+            sequence: header.sequence, samplingThreshold: header.threshold, dropped: dropped,
+            into: &output)
+        let frame = FrameHeader(
+            type: .batch, body: output.span.extracting(FrameHeader.byteCount...))
+        output.patch(uint32: frame.length, at: 0)
+        output.patch(uint8: frame.type.rawValue, at: 4)
+        output.patch(uint32: frame.checksum, at: 8)
+        let sealed = OutgoingBatch(
+            sequence: header.sequence, frame: output.bytes, records: counts)
+        builder.reset()
+        names.forget()
+        counts = RecordCounts()
+        return sealed
+    }
 }
 
 /// What a batch's header says beside its records.
 struct SealHeader {
-  var producer: ID128
-  var sequence: UInt64
-  var threshold: UInt64
-  var dropped: RecordCounts
+    var producer: ID128
+    var sequence: UInt64
+    var threshold: UInt64
+    var dropped: RecordCounts
 }
 
 /// Finds a name's place in the batch by the name's address: a small table, each name in the slot of
 /// its address, the last one wins.
 private struct NameTable: ~Copyable {
-  private struct Slot {
-    var start: UnsafePointer<UInt8>?
-    var count: Int
-    var ref: UInt32
-    /// Of an older generation: not valid.
-    var generation: UInt32
-  }
+    private struct Slot {
+        var start: UnsafePointer<UInt8>?
+        var count: Int
+        var ref: UInt32
+        /// Of an older generation: not valid.
+        var generation: UInt32
+    }
 
-  private static let size = 256
-  private let slots: UnsafeMutablePointer<Slot>
-  private var generation: UInt32 = 1
+    private static let size = 256
+    private let slots: UnsafeMutablePointer<Slot>
+    private var generation: UInt32 = 1
 
-  init() {
-    slots = .allocate(capacity: Self.size)
-    slots.initialize(
-      repeating: Slot(start: nil, count: 0, ref: 0, generation: 0), count: Self.size)
-  }
+    init() {
+        slots = .allocate(capacity: Self.size)
+        slots.initialize(
+            repeating: Slot(start: nil, count: 0, ref: 0, generation: 0), count: Self.size)
+    }
 
-  deinit { slots.deallocate() }
+    deinit { slots.deallocate() }
 
-  /// Sound: the slot's number is below `size`, which is a power of two.
-  private func slot(_ name: AttributeKey) -> UnsafeMutablePointer<Slot> {
-    let address = UInt(bitPattern: name.start)
-    // Literals lie close together: the low bits tell them apart, a product spreads them.
-    let mixed = address &* 0x9E37_79B9_7F4A_7C15
-    return slots + Int(truncatingIfNeeded: mixed &>> 56)
-  }
+    /// Sound: the slot's number is below `size`, which is a power of two.
+    private func slot(_ name: AttributeKey) -> UnsafeMutablePointer<Slot> {
+        let address = UInt(bitPattern: name.start)
+        // Literals lie close together: the low bits tell them apart, a product spreads them.
+        let mixed = address &* 0x9E37_79B9_7F4A_7C15
+        return slots + Int(truncatingIfNeeded: mixed &>> 56)
+    }
 
-  func find(_ name: AttributeKey) -> TextRef? {
-    let slot = slot(name)
-    guard slot.pointee.start == name.start, slot.pointee.count == name.count,
-      slot.pointee.generation == generation
-    else { return nil }
-    return TextRef(index: slot.pointee.ref)
-  }
+    func find(_ name: AttributeKey) -> TextRef? {
+        let slot = slot(name)
+        guard slot.pointee.start == name.start, slot.pointee.count == name.count,
+            slot.pointee.generation == generation
+        else { return nil }
+        return TextRef(index: slot.pointee.ref)
+    }
 
-  mutating func insert(_ name: AttributeKey, _ ref: TextRef) {
-    slot(name).pointee = Slot(
-      start: name.start, count: name.count, ref: ref.index, generation: generation)
-  }
+    mutating func insert(_ name: AttributeKey, _ ref: TextRef) {
+        slot(name).pointee = Slot(
+            start: name.start, count: name.count, ref: ref.index, generation: generation)
+    }
 
-  mutating func forget() { generation &+= 1 }
+    mutating func forget() { generation &+= 1 }
 }
 
 extension Instrument {
-  fileprivate var forBatch: Metric {
-    switch kind {
-    case .counter:
-      Metric(
-        kind: .sum, temporality: .delta, isMonotonic: true, name: name,
-        description: description, unit: unit)
-    case .gauge: Metric(kind: .gauge, name: name, description: description, unit: unit)
-    case .histogram:
-      Metric(
-        kind: .exponentialHistogram, temporality: .delta, name: name,
-        description: description, unit: unit)
+    fileprivate var forBatch: Metric {
+        switch kind {
+        case .counter:
+            Metric(
+                kind: .sum, temporality: .delta, isMonotonic: true, name: name,
+                description: description, unit: unit)
+        case .gauge: Metric(kind: .gauge, name: name, description: description, unit: unit)
+        case .histogram:
+            Metric(
+                kind: .exponentialHistogram, temporality: .delta, name: name,
+                description: description, unit: unit)
+        }
     }
-  }
 }
 
 extension ExponentialHistogram.Buckets {
-  fileprivate var forBatch: ExponentialSide? {
-    isEmpty ? nil : ExponentialSide(offset: offset, counts: counts)
-  }
+    fileprivate var forBatch: ExponentialSide? {
+        isEmpty ? nil : ExponentialSide(offset: offset, counts: counts)
+    }
 }

@@ -6,31 +6,31 @@ internal import TelemetryBatch
 /// A thread has a shard of its choice, so that the lock is almost always free; it is held for one
 /// record, and by the flushing thread to exchange two encoders. Lives as long as the process.
 struct Shard: ~Copyable {
-  /// The states of the lock: free → taken → free; taken → shut, for ever; any → forked in the child
-  /// of a fork; forked → taken by the first thread that comes, which begins anew.
-  enum LockState {
-    static let free: UInt32 = 0
-    static let taken: UInt32 = 1
-    static let forked: UInt32 = 2
-    static let shut: UInt32 = 3
-  }
+    /// The states of the lock: free → taken → free; taken → shut, for ever; any → forked in the child
+    /// of a fork; forked → taken by the first thread that comes, which begins anew.
+    enum LockState {
+        static let free: UInt32 = 0
+        static let taken: UInt32 = 1
+        static let forked: UInt32 = 2
+        static let shut: UInt32 = 3
+    }
 
-  let lock = Atomic<UInt32>(LockState.free)
-  /// Guarded by `lock`.
-  var encoder: RecordEncoder
-  /// Records that found no room; guarded by `lock`.
-  var dropped = RecordCounts()
-  /// The flushing thread knows that there is something, and that it is much; guarded by `lock`.
-  var isFullAnnounced = false
+    let lock = Atomic<UInt32>(LockState.free)
+    /// Guarded by `lock`.
+    var encoder: RecordEncoder
+    /// Records that found no room; guarded by `lock`.
+    var dropped = RecordCounts()
+    /// The flushing thread knows that there is something, and that it is much; guarded by `lock`.
+    var isFullAnnounced = false
 
-  init(resource: Resource) { encoder = RecordEncoder(resource: resource) }
+    init(resource: Resource) { encoder = RecordEncoder(resource: resource) }
 
-  /// Takes the lock if it is free.
-  func tryLock() -> Bool {
-    lock.compareExchange(
-      expected: LockState.free, desired: LockState.taken, ordering: .acquiring
-    ).exchanged
-  }
+    /// Takes the lock if it is free.
+    func tryLock() -> Bool {
+        lock.compareExchange(
+            expected: LockState.free, desired: LockState.taken, ordering: .acquiring
+        ).exchanged
+    }
 
-  func unlock() { lock.store(LockState.free, ordering: .releasing) }
+    func unlock() { lock.store(LockState.free, ordering: .releasing) }
 }

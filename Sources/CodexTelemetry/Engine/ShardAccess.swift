@@ -3,70 +3,70 @@ internal import Synchronization
 
 /// The way of a record into a shard.
 extension EngineReference {
-  /// A shard with its lock taken; nil if none could be had in bounded time (counted).
-  func takeShard() -> UnsafeMutablePointer<Shard>? {
-    // No division: shardCount is a power of two.
-    let count = pointer.pointee.shardCount
-    let first = Int(truncatingIfNeeded: cts_thread_number()) & (count &- 1)
-    let shard = pointer.pointee.shards[first]
-    if shard.pointee.tryLock() { return shard }
-    return takeContendedShard(first)
-  }
-
-  @inline(never)
-  private func takeContendedShard(_ first: Int) -> UnsafeMutablePointer<Shard>? {
-    let count = pointer.pointee.shardCount
-    for round in 0..<Engine.lockRounds {
-      for place in 0..<count {
-        let shard = pointer.pointee.shards[(first + place) & (count - 1)]
+    /// A shard with its lock taken; nil if none could be had in bounded time (counted).
+    func takeShard() -> UnsafeMutablePointer<Shard>? {
+        // No division: shardCount is a power of two.
+        let count = pointer.pointee.shardCount
+        let first = Int(truncatingIfNeeded: cts_thread_number()) & (count &- 1)
+        let shard = pointer.pointee.shards[first]
         if shard.pointee.tryLock() { return shard }
-        switch shard.pointee.lock.load(ordering: .relaxed) {
-        case Shard.LockState.shut: return nil
-        case Shard.LockState.forked: if revive(shard) { return shard }
-        default: break
+        return takeContendedShard(first)
+    }
+
+    @inline(never)
+    private func takeContendedShard(_ first: Int) -> UnsafeMutablePointer<Shard>? {
+        let count = pointer.pointee.shardCount
+        for round in 0..<Engine.lockRounds {
+            for place in 0..<count {
+                let shard = pointer.pointee.shards[(first + place) & (count - 1)]
+                if shard.pointee.tryLock() { return shard }
+                switch shard.pointee.lock.load(ordering: .relaxed) {
+                case Shard.LockState.shut: return nil
+                case Shard.LockState.forked: if revive(shard) { return shard }
+                default: break
+                }
+            }
+            if round < 20 { cts_pause() } else { cts_yield() }
         }
-      }
-      if round < 20 { cts_pause() } else { cts_yield() }
+        pointer.pointee.contended.add(1, ordering: .relaxed)
+        return nil
     }
-    pointer.pointee.contended.add(1, ordering: .relaxed)
-    return nil
-  }
 
-  /// After a fork: what the shard held is the parent's, and may be half written. It is left where
-  /// it is, and memory of its own is taken.
-  private func revive(_ shard: UnsafeMutablePointer<Shard>) -> Bool {
-    guard
-      shard.pointee.lock.compareExchange(
-        expected: Shard.LockState.forked, desired: Shard.LockState.taken,
-        ordering: .acquiring
-      ).exchanged
-    else { return false }
-    // Not assigned, which would free the old: another thread may have been inside the allocator's
-    // view of it when the process forked.
-    withUnsafeMutablePointer(to: &shard.pointee.encoder) {
-      $0.initialize(to: RecordEncoder(resource: resource))
+    /// After a fork: what the shard held is the parent's, and may be half written. It is left where
+    /// it is, and memory of its own is taken.
+    private func revive(_ shard: UnsafeMutablePointer<Shard>) -> Bool {
+        guard
+            shard.pointee.lock.compareExchange(
+                expected: Shard.LockState.forked, desired: Shard.LockState.taken,
+                ordering: .acquiring
+            ).exchanged
+        else { return false }
+        // Not assigned, which would free the old: another thread may have been inside the allocator's
+        // view of it when the process forked.
+        withUnsafeMutablePointer(to: &shard.pointee.encoder) {
+            $0.initialize(to: RecordEncoder(resource: resource))
+        }
+        shard.pointee.dropped = RecordCounts()
+        shard.pointee.isFullAnnounced = false
+        return true
     }
-    shard.pointee.dropped = RecordCounts()
-    shard.pointee.isFullAnnounced = false
-    return true
-  }
 
-  /// Gives the shard back after a record, and tells the flushing thread if it must know.
-  func giveBack(_ shard: UnsafeMutablePointer<Shard>) {
-    // The batch's builder has just begun: somebody must send it.
-    let isFirst = shard.pointee.encoder.recordCount == 1
-    let isFull =
-      shard.pointee.encoder.byteCount >= Engine.flushBytes && !shard.pointee.isFullAnnounced
-    if isFull { shard.pointee.isFullAnnounced = true }
-    shard.pointee.unlock()
-    if isFirst || isFull { announce(isFull: isFull) }
-  }
-
-  @inline(never)
-  func announce(isFull: Bool) {
-    if isFull { office.needsFlush.store(true, ordering: .releasing) }
-    if isFull || pointer.pointee.isSleeping.exchange(false, ordering: .acquiringAndReleasing) {
-      office.wake()
+    /// Gives the shard back after a record, and tells the flushing thread if it must know.
+    func giveBack(_ shard: UnsafeMutablePointer<Shard>) {
+        // The batch's builder has just begun: somebody must send it.
+        let isFirst = shard.pointee.encoder.recordCount == 1
+        let isFull =
+            shard.pointee.encoder.byteCount >= Engine.flushBytes && !shard.pointee.isFullAnnounced
+        if isFull { shard.pointee.isFullAnnounced = true }
+        shard.pointee.unlock()
+        if isFirst || isFull { announce(isFull: isFull) }
     }
-  }
+
+    @inline(never)
+    func announce(isFull: Bool) {
+        if isFull { office.needsFlush.store(true, ordering: .releasing) }
+        if isFull || pointer.pointee.isSleeping.exchange(false, ordering: .acquiringAndReleasing) {
+            office.wake()
+        }
+    }
 }
