@@ -21,9 +21,6 @@ BUCKETS_MAX = 16_384
 VALUES_MAX = 2_097_152
 
 HEADER = struct.Struct("<HHI16sQQQIIII")
-METRIC_KINDS = (None, "gauge", "sum", "histogram", "exponential_histogram", "summary")
-RECORD_TYPES = {1: "span", 2: "log", 3: "number", 4: "histogram", 5: "exponential_histogram",
-                6: "summary"}
 # Which kinds of metric a point's record type goes with.
 POINT_KINDS = {3: (1, 2), 4: (3,), 5: (4,), 6: (5,)}
 

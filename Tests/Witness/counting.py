@@ -7,7 +7,8 @@ import struct
 from collections import Counter
 from typing import Any
 
-from batch_reader import RECORD_TYPES, read_batch, read_header
+from batch_reader import read_batch, read_header
+from canonical import TYPES
 from frames import read_spool
 from segment_reader import RECEIVERS, Entry, Log, offset_text, read_checkpoint
 from wire_bytes import WireError
@@ -80,7 +81,7 @@ class Count:
                                   f"{header['record_count']}")
         if batch is None:
             return
-        kinds = Counter(RECORD_TYPES.get(record["type"], "unknown") for record in batch.records)
+        kinds = Counter(TYPES.get(record["type"], "unknown") for record in batch.records)
         self.kinds.update(kinds)
         if (kinds["span"], kinds["log"]) != (entry.spans, entry.logs):
             self._disagree(entry, f"envelope says {entry.spans} spans and {entry.logs} logs, "

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Iterator
 
+from batch_reader import read_batch
 from wire_bytes import Reader, WireError, crc32c
 
 FRAME = struct.Struct("<IBBHI")
@@ -35,7 +36,7 @@ def read_frame(data: bytes, at: int = 0) -> tuple[int, bytes, int]:
     if length > len(data) - start:
         raise WireError("truncated", start, f"a body of {length} bytes")
     body = data[start : start + length]
-    if crc32c(body) != checksum:
+    if kind in NAMES and crc32c(body) != checksum:
         raise WireError("bad_checksum", start, "a frame's body")
     return kind, body, start + length
 
@@ -109,6 +110,31 @@ def read_error(body: bytes) -> dict[str, Any]:
 
 READERS = {HELLO: read_hello, WELCOME: read_welcome, ACK: read_ack, THROTTLE: read_throttle,
            ERROR: read_error}
+
+
+def check_client_stream(data: bytes) -> None:
+    """Everything that a client sends, as an agent hears it; raises the first error."""
+    at, producer = 0, None
+    while at < len(data):
+        if len(data) - at < FRAME.size:
+            raise WireError("truncated", at, "a frame's header")
+        length, kind, version, _, _ = FRAME.unpack_from(data, at)
+        if version != 0:
+            raise WireError("unsupported_version", at + 5, f"frame version {version}")
+        if length > (SMALL_FRAME_BYTES_MAX if kind == HELLO else FRAME_BYTES_MAX):
+            raise WireError("frame_too_large", at, f"a body of {length} bytes")
+        if producer is None and kind != HELLO:
+            raise WireError("bad_magic", at, "the first frame is not a hello")
+        if producer is not None and (kind == HELLO or kind in NAMES and kind >= 0x80):
+            raise WireError("unexpected_frame", at, f"a {NAMES[kind]}")
+        kind, body, after = read_frame(data, at)
+        if kind == HELLO:
+            producer = read_hello(body)["producer"]
+        elif kind == BATCH:
+            header = read_batch(body).header
+            if header["producer"] != producer:
+                raise WireError("wrong_producer", at, "a batch of another producer")
+        at = after
 
 
 @dataclass

@@ -36,6 +36,16 @@ def frame(kind: int, body: bytes = b"") -> bytes:
     return struct.pack("<IBBHI", len(body), kind, 0, 0, crc32c(body)) + body
 
 
+def hello(producer: bytes, sequence: int, flags: int, pairs: Iterable[Iterable[str]]) -> bytes:
+    pairs = list(pairs)
+    body = bytearray(struct.pack("<4sHH16sQII", b"CXTL", 0, 40, producer, sequence, flags, 0))
+    _varint(body, len(pairs))
+    for text in (text.encode() for pair in pairs for text in pair):
+        _varint(body, len(text))
+        body += text
+    return frame(1, bytes(body))
+
+
 def _varint(out: bytearray, value: int) -> None:
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -476,17 +486,11 @@ class _Link:
     def hello(self, flags: int) -> bytes:
         names = [n for n in sorted(self.env) if n.startswith(("CODEX_OTLP_", "OTEL_EXPORTER_OTLP_"))
                  or n in ("CODEX_OTEL_EXPORTER", "CODEX_OTEL_ENDPOINT", "CODEX_OTEL_HEADERS")]
-        body = bytearray(struct.pack("<4sHH16sQII", b"CXTL", 0, 40, self.producer,
-                                     self.unacked[0].sequence if self.unacked
-                                     else self.next_sequence, flags, 0))
-        pairs = {"client.name": "python", "client.version": VERSION}
+        pairs = [("client.name", "python"), ("client.version", VERSION)]
         if names:
-            pairs["environment"] = ",".join(names)[:1024]
-        _varint(body, len(pairs))
-        for text in (text for pair in pairs.items() for text in pair):
-            _varint(body, len(text.encode()))
-            body += text.encode()
-        return frame(1, bytes(body))
+            pairs.append(("environment", ",".join(names)[:1024]))
+        first = self.unacked[0].sequence if self.unacked else self.next_sequence
+        return hello(self.producer, first, flags, pairs)
 
     def connect(self) -> None:
         """Tries every place, if it is time; leaves `sock` None if nobody answers."""
