@@ -322,6 +322,9 @@ package final class LogWriter {
     private func writeFailed(_ error: SystemError, _ active: Active) -> LogError {
         do {
             try active.file.setSize(active.end)
+            // What was refused must not come back, at an offset that the next entry gets, after loss of
+            // power: the cut is made durable before anyone hears of the refusal.
+            try active.file.sync()
             self.active?.allocatedEnd = active.end
         } catch {
             poison = error

@@ -32,7 +32,7 @@ struct SegmentScanner {
             let size = max(wanted, SegmentScanner.windowBytes)
             let target = Int(min(UInt64(size), limit - min(limit, position)))
             if window.count < target {
-                window = [UInt8](repeating: 0, count: max(target, SegmentScanner.windowBytes))
+                window = [UInt8](repeating: 0, count: target)
             }
             windowCount = 0
             windowStart = position
