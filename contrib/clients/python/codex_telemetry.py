@@ -479,7 +479,8 @@ class _Link:
     def _pop(self, refused: bool = False) -> None:
         first = self.unacked.popleft()
         self.unacked_bytes -= len(first.frame)
-        self.sent, self.in_flight = max(0, self.sent - 1), self.in_flight - len(first.frame)
+        if self.sent:
+            self.sent, self.in_flight = self.sent - 1, self.in_flight - len(first.frame)
         if refused:
             self.on_drop(first.counts)
 
@@ -543,7 +544,8 @@ class _Link:
                     self.sent, self.in_flight = self.sent + 1, self.in_flight + len(item.frame)
                 if self.out:
                     try:
-                        del self.out[: self.sock.send(self.out)]
+                        # The host may have given SIGPIPE back its deadly default.
+                        del self.out[: self.sock.send(self.out, socket.MSG_NOSIGNAL)]
                     except BlockingIOError:
                         pass
                 wait = until - time.monotonic()
@@ -571,7 +573,7 @@ class _Link:
                 break
             body = bytes(self.received[12 : 12 + length])
             del self.received[: 12 + length]
-            if crc32c(body) != checksum:
+            if 0x81 <= kind <= 0x84 and crc32c(body) != checksum:
                 ended = True
                 break
             self._answer(kind, body)
@@ -585,11 +587,13 @@ class _Link:
             self.body_max = min(BATCH_BYTES_MAX, max(limit, 64 << 10))
             self.welcomed, self.failures = True, 0
             self._acked(stored)
-        elif kind == 0x82 and len(body) >= 24:
-            self._acked(struct.unpack_from("<Q", body)[0])
+        elif kind == 0x82 and len(body) >= 24 and self.sent:
+            last = self.unacked[self.sent - 1].sequence
+            self._acked(min(last, struct.unpack_from("<Q", body)[0]))
         elif kind == 0x83 and len(body) >= 8:
             self.close()
-            self.retry_at = time.monotonic() + struct.unpack_from("<I", body, 4)[0] / 1000
+            wait = struct.unpack_from("<I", body, 4)[0] / 1000
+            self.retry_at = max(self.retry_at, time.monotonic() + wait)
         elif kind == 0x84 and len(body) >= 16:
             code, fatal, _, sequence = struct.unpack_from("<HHIQ", body)
             _warn(f"the agent refused something: code {code:#x}")
@@ -614,8 +618,7 @@ class _Link:
             if self.spool_fd is None:
                 self.spool_fd = self._create(directory)
                 self._append(self.hello(0))
-            room = SPOOL_BYTES_MAX - sum(
-                entry.stat(follow_symlinks=False).st_size for entry in os.scandir(directory))
+            room = SPOOL_BYTES_MAX - _bytes_in(directory)
             while self.unacked:
                 data = self.unacked[0].frame
                 size = os.fstat(self.spool_fd).st_size + len(data)
@@ -648,7 +651,6 @@ class _Link:
         if os.write(self.spool_fd, data) != len(data):
             os.ftruncate(self.spool_fd, size)
             raise OSError("the disk is full")
-
 
     def drain(self, until: float) -> None:
         """Sends what this user's clients spooled: the system's agent opens no users' files."""
@@ -693,6 +695,14 @@ class _Link:
                 other.sock.close()
             if not other.unacked:
                 os.unlink(name, dir_fd=directory)
+
+
+def _bytes_in(directory: int) -> int:
+    total = 0
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):  # A drainer takes files away meanwhile.
+            total += os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+    return total
 
 
 def _owners() -> set[int]:
@@ -845,7 +855,7 @@ class _Recorder:
                     link.spool(final)  # In doubt or not: the agent stores a batch once.
                 elif final and link.sock:
                     link.sock.settimeout(ACK_S)
-                    link.sock.sendall(frame(3))
+                    link.sock.sendall(frame(3), socket.MSG_NOSIGNAL)
                     link.sock.close()
                     link.sock = None
             except Exception as error:  # Telemetry never breaks its host.
@@ -938,11 +948,10 @@ def _active() -> _Recorder | None:
 
 
 def _error_type(error: BaseException) -> str:
-    for kinds, name in (((TimeoutError,), "timeout"), ((ConnectionError,), "transport"),
-                        ((KeyboardInterrupt, GeneratorExit), "cancelled")):
-        if isinstance(error, kinds):
-            return name
-    return "cancelled" if type(error).__name__ == "CancelledError" else "internal"
+    if isinstance(error, (TimeoutError, ConnectionError)):
+        return "timeout" if isinstance(error, TimeoutError) else "transport"
+    cancelled = isinstance(error, (KeyboardInterrupt, GeneratorExit))
+    return "cancelled" if cancelled or type(error).__name__ == "CancelledError" else "internal"
 
 
 class Span:
@@ -1150,21 +1159,7 @@ def shutdown() -> None:
         _recorder.close()
 
 
-def _before_fork() -> None:
-    if _recorder is not None:
-        _recorder.lock.acquire()
-
-
-def _after_fork_in_parent() -> None:
-    if _recorder is not None:
-        _recorder.lock.release()
-
-
-def _after_fork_in_child() -> None:
-    if _recorder is not None:
-        _recorder.after_fork()
-
-
 atexit.register(shutdown)
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent,
-                    after_in_child=_after_fork_in_child)
+os.register_at_fork(before=lambda: _recorder and _recorder.lock.acquire(),
+                    after_in_parent=lambda: _recorder and _recorder.lock.release(),
+                    after_in_child=lambda: _recorder and _recorder.after_fork())

@@ -438,6 +438,20 @@ class ProcessTests(ClientTest):
         self.assertEqual([r["name"] for r in agent.wait(1)], ["last"])
         self.assertEqual(agent.goodbyes, 1)
 
+    def test_a_dead_agent_does_not_kill_a_host_with_deadly_sigpipe(self) -> None:
+        agent = self.agent()
+        agent.kill_after = 1
+        done = self.run_python("""
+import signal, time
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+for n in range(8):
+    t.event('e', {'n': n})
+    time.sleep(0.11)
+""")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        kept = agent.records() + [r for batch in self.spooled() for r in batch.records]
+        self.assertEqual(sorted({dict(r["attributes"])["n"] for r in kept}), list(range(8)))
+
     def test_an_agent_that_never_answers_does_not_hold_the_exit(self) -> None:
         agent = self.agent(ack=False, welcome=False)
         began = time.monotonic()
