@@ -28,6 +28,13 @@ package struct RecordFilter: Sendable {
     /// Everything.
     package init() {}
 
+    /// Whether every record is wanted.
+    package var isUnrestricted: Bool {
+        names.isEmpty && operations.isEmpty && services.isEmpty && sessions.isEmpty
+            && originators.isEmpty && !onlyErrors && durationMin == nil && trace == nil
+            && since == nil && until == nil
+    }
+
     /// Whether any record of an entry can be wanted: a look at the envelope saves reading the batch.
     package func mayWant(_ envelope: Envelope) -> Bool {
         mayWant(

@@ -36,7 +36,11 @@ package struct RecordLine: Sendable {
         let time = times.short(record.time)
         let trace = record.traceID.map { String($0.hex.suffix(8)) } ?? "        "
         var sentence = TerminalText.safe(record.batch.sentence(meaning))
-        if case .point(let point) = record.record { sentence += Self.value(point, record.batch) }
+        if case .point(let point) = record.record {
+            // Behind the name, with which the sentence of a metric begins.
+            let end = sentence.firstRange(of: " · ")?.lowerBound ?? sentence.endIndex
+            sentence.insert(contentsOf: Self.value(point, record.batch), at: end)
+        }
         if isCut {
             let used = TerminalText.columns(time) + trace.utf8.count + 4
             sentence = TerminalText.cut(sentence, to: max(20, style.width - used))
