@@ -733,11 +733,12 @@ class _Recorder:
 
     def __init__(self, env: Mapping[str, str], service: str | None,
                  resource: Mapping[str, Any]) -> None:
-        self.env, self.on, self.threshold = env, is_enabled(env), threshold_of(env)
+        self.env, self.on = env, is_enabled(env)
+        self.threshold = threshold_of(env) if self.on else 0
         self.root, self.baggage = context_from(env), baggage_from(env)
         exporters = [e.strip() for e in env.get("CODEX_OTEL_EXPORTER", "").split(",") if e.strip()]
         for name in exporters:
-            if name not in EXPORTERS:
+            if self.on and name not in EXPORTERS:
                 _warn(f"CODEX_OTEL_EXPORTER={name!r} is none of {', '.join(EXPORTERS)}")
         self.console, self.send = "console" in exporters, exporters != ["console"]
         self.baggage.setdefault("session.id", os.urandom(16).hex())

@@ -8,9 +8,12 @@ one. Frames and spool files likewise; the client makes the frames that a client 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
+import tempfile
 from typing import Any, Callable
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -162,6 +165,29 @@ def encode_frames(stream: dict[str, Any]) -> bytes | None:
     return out
 
 
+def environment(vector: dict[str, Any]) -> dict[str, Any]:
+    """What the client makes of an environment, in a home of its own."""
+    with tempfile.TemporaryDirectory() as home, contextlib.redirect_stderr(io.StringIO()) as told:
+        if vector["file"]:
+            os.mkdir(os.path.join(home, ".codex"))
+            with open(os.path.join(home, ".codex/otel-config.yaml"), "w", encoding="utf-8"):
+                pass
+        env = {"HOME": home, **vector["environment"]}
+        client._warned.clear()
+        recorder = client._Recorder(env, None, {})
+        context, baggage = recorder.root, client.baggage_from(env)
+    return {
+        "enabled": recorder.on, "service_name": recorder.resource["service.name"],
+        "threshold": str(recorder.threshold), "console": recorder.console,
+        "context": context and {
+            "trace_id": context.trace_id.hex(), "span_id": context.span_id.hex(),
+            "sampled": context.sampled, "trace_state": context.trace_state,
+            "threshold": str(context.threshold)},
+        "session_id": baggage.get("session.id"), "originator": baggage.get("originator"),
+        "warns": [name for name in vector["environment"]
+                  for line in told.getvalue().splitlines() if name + "=" in line]}
+
+
 class Run:
     def __init__(self) -> None:
         self.passed = self.failed = 0
@@ -201,6 +227,9 @@ class Run:
                 if made is not None and vector["name"] not in ("hello-longer", "flags-ignored"):
                     end = wanted["complete_bytes"]
                     self.check(name + " encoded", lambda: made.hex(), data[:end].hex())
+        for vector in index("environment"):
+            self.check(f"environment/{vector['name']}", lambda: environment(vector),
+                       vector["result"])
         return self
 
 
