@@ -19,6 +19,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         count = 0
     }
 
+    @inlinable
     deinit {
         base.deallocate()
     }
