@@ -25,7 +25,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
     }
 
     /// Makes room for `extra` more bytes.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func reserve(_ extra: Int) {
         if extra > capacity - count { grow(extra) }
     }
@@ -51,7 +51,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         count = length
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     mutating func store<Field: FixedWidthInteger & BitwiseCopyable>(_ value: Field) {
         let size = MemoryLayout<Field>.size
         reserve(size)
@@ -59,39 +59,49 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         count &+= size
     }
 
+    /// Writes at most `limit` bytes through a cursor, with one check for all of them.
+    @inlinable @inline(__always)
+    package mutating func write(upTo limit: Int, _ body: (inout WriteCursor) -> Void) {
+        reserve(limit)
+        var cursor = WriteCursor(place: base + count)
+        body(&cursor)
+        count = cursor.place - base
+        assert(count <= capacity, "a cursor ran past its limit")
+    }
+
     /// Writes one byte.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(uint8 value: UInt8) { store(value) }
 
     /// Writes a little-endian 16-bit integer.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(uint16 value: UInt16) { store(value) }
 
     /// Writes a little-endian 32-bit integer.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(uint32 value: UInt32) { store(value) }
 
     /// Writes a little-endian 64-bit integer.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(uint64 value: UInt64) { store(value) }
 
     /// Writes a word's bytes, the most significant first: an opaque id.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(bigEndian value: UInt64) { store(value.byteSwapped) }
 
     /// Writes a binary64, little-endian.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(double value: Double) { store(value.bitPattern) }
 
     /// Writes sixteen opaque bytes.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(id value: ID128) {
         store(value.high.byteSwapped)
         store(value.low.byteSwapped)
     }
 
     /// Writes an unsigned LEB128 in its shortest form.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(varint value: UInt64) {
         reserve(10)
         var rest = value
@@ -107,19 +117,19 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
     }
 
     /// Writes a signed integer in zigzag form.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(zigzag value: Int64) {
         write(varint: UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 
     /// Writes bytes as they are.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(bytes: RawSpan) {
         bytes.withUnsafeBytes { write(buffer: $0) }
     }
 
     /// Writes bytes as they are.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(buffer: UnsafeRawBufferPointer) {
         reserve(buffer.count)
         if let source = buffer.baseAddress {
@@ -129,20 +139,20 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
     }
 
     /// Writes bytes as they are.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(bytes: [UInt8]) {
         bytes.withUnsafeBytes { write(buffer: $0) }
     }
 
     /// Writes a text's UTF-8 without a length.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(utf8 text: String) {
         var text = text
         text.withUTF8 { write(buffer: UnsafeRawBufferPointer($0)) }
     }
 
     /// Writes zero bytes.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func write(zeros number: Int) {
         reserve(number)
         (base + count).initializeMemory(as: UInt8.self, repeating: 0, count: number)
@@ -179,7 +189,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
 
     /// Replaces the `size` bytes at `position` by the shortest varint of `value`; what follows
     /// moves. Traps if they are not written yet.
-    @inlinable
+    @inlinable @inline(__always)
     package mutating func patch(varint value: UInt64, at position: Int, size: Int) {
         precondition(position >= 0 && size >= 0 && position <= count - size)
         if size == 1 && value < 0x80 {
@@ -234,5 +244,57 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(start: base, count: count))
+    }
+}
+
+/// Writes without checks within what `ByteWriter.write(upTo:)` has made room for.
+///
+/// Sound only there: the caller's limit must be the sum of the largest forms of what it writes
+/// (10 bytes for a varint). A debug build asserts it.
+@usableFromInline
+package struct WriteCursor: ~Copyable {
+    @usableFromInline var place: UnsafeMutableRawPointer
+
+    @inlinable @inline(__always)
+    init(place: UnsafeMutableRawPointer) { self.place = place }
+
+    /// Writes one byte.
+    @inlinable @inline(__always)
+    package mutating func write(uint8 value: UInt8) {
+        place.storeBytes(of: value, as: UInt8.self)
+        place += 1
+    }
+
+    /// Writes a word's bytes, the most significant first.
+    @inlinable @inline(__always)
+    package mutating func write(bigEndian value: UInt64) {
+        place.storeBytes(of: value.bigEndian, as: UInt64.self)
+        place += 8
+    }
+
+    /// Writes a binary64, little-endian.
+    @inlinable @inline(__always)
+    package mutating func write(double value: Double) {
+        place.storeBytes(of: value.bitPattern.littleEndian, as: UInt64.self)
+        place += 8
+    }
+
+    /// Writes an unsigned LEB128 in its shortest form.
+    @inlinable @inline(__always)
+    package mutating func write(varint value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            place.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, as: UInt8.self)
+            place += 1
+            rest &>>= 7
+        }
+        place.storeBytes(of: UInt8(truncatingIfNeeded: rest), as: UInt8.self)
+        place += 1
+    }
+
+    /// Writes a signed integer in zigzag form.
+    @inlinable @inline(__always)
+    package mutating func write(zigzag value: Int64) {
+        write(varint: UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 }

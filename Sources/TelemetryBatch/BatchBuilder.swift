@@ -1,7 +1,6 @@
-public import ByteCoding
+package import ByteCoding
 
 /// What became of a record.
-@usableFromInline
 package enum AppendResult: Sendable, Equatable {
     /// It is in the batch.
     case appended
@@ -17,36 +16,37 @@ package enum AppendResult: Sendable, Equatable {
 /// specification, `endRecord`. A field that is its default (zero, empty, none) should not be
 /// written. Calls out of order trap: they are our own bug. A record that passes a limit leaves no
 /// trace. The memory is kept from batch to batch: in the steady state nothing is allocated.
-@usableFromInline
 package struct BatchBuilder: ~Copyable, Sendable {
     /// The producer that the batches name.
     package var producer: ProducerID
     /// The size above which a batch takes no more records: at most the wire's limit.
     package var bytesMax: Int
     /// What the records' time differences count from.
-    @usableFromInline package private(set) var baseTime: UInt64 = 0
+    package private(set) var baseTime: UInt64 = 0
     /// The number of records in the batch.
     package private(set) var recordCount = 0
 
-    @usableFromInline var records: ByteWriter
-    @usableFromInline var strings: EntryTable
-    @usableFromInline var traces: EntryTable
+    var records: ByteWriter
+    var strings: EntryTable
+    var traces: EntryTable
     var scopes: EntryTable
     var metrics: EntryTable
     var boundsTable: EntryTable
     var resource: ByteWriter
     /// Where scopes and metrics are written before they are looked up.
     var scratch: ByteWriter
-    @usableFromInline var record = OpenRecord()
+    var record = OpenRecord()
     /// The strings' indices of known texts by their numbers: `generation << 32 | index`.
-    @usableFromInline var knownPlaces: [UInt64] = []
-    @usableFromInline var lastTrace = TraceID.zero
-    @usableFromInline var lastTraceIndex = 0
-    @usableFromInline var valueCount = 0
+    var knownPlaces: [UInt64] = []
+    var lastTrace = TraceID.zero
+    var lastTraceIndex = 0
+    var valueCount = 0
     /// What the tables held after the last record: where an undone record goes back to.
     var committedStrings = EntryTable.Mark()
     var committedTraces = EntryTable.Mark()
     var committedValues = 0
+    /// The bytes of the batch that its records do not change.
+    var tableBytes = 0
 
     /// A builder of a producer's batches.
     package init(producer: ProducerID, bytesMax: Int = BatchLimits.batchBytesMax) {
@@ -60,19 +60,15 @@ package struct BatchBuilder: ~Copyable, Sendable {
         boundsTable = EntryTable(.doubles)
         resource = ByteWriter()
         scratch = ByteWriter()
+        countTables()
     }
 
     /// Whether the batch has no records.
     package var isEmpty: Bool { recordCount == 0 }
 
-    /// About how many bytes the batch would have.
+    /// At most how many bytes the batch would have.
     package var byteCount: Int {
-        // 64 of header, and at most 1 + 4 + 3 before each section's entries.
-        64 + 7 * 8 + records.count + strings.bytes.count + traces.bytes.count + tableBytes
-    }
-
-    private var tableBytes: Int {
-        scopes.bytes.count + metrics.bytes.count + boundsTable.bytes.count + resource.count
+        tableBytes + records.count + strings.bytes.count + traces.bytes.count
     }
 
     /// Begins a batch: forgets the last one, sets the base time (best: the first record's start)
@@ -88,8 +84,18 @@ package struct BatchBuilder: ~Copyable, Sendable {
         swap(&self.resource, &scratch)
         precondition(!record.failed, "a resource that passes a limit")
         commitTables()
+        countTables()
     }
 
+    /// Counts what scopes, metrics, bounds and the resource take, and the header and what stands
+    /// before the sections' entries: 1 + 4 + 3 bytes at most.
+    mutating func countTables() {
+        tableBytes =
+            BatchHeader.byteCount + 7 * 8 + scopes.bytes.count + metrics.bytes.count
+            + boundsTable.bytes.count + resource.count
+    }
+
+    @inline(__always)
     mutating func commitTables() {
         committedStrings = strings.mark
         committedTraces = traces.mark
@@ -113,6 +119,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
         lastTrace = .zero
         lastTraceIndex = 0
         commitTables()
+        countTables()
     }
 
     /// Writes the batch behind what `output` holds. The builder keeps its content until `reset`
@@ -169,36 +176,33 @@ package struct BatchBuilder: ~Copyable, Sendable {
     // MARK: The end of a record
 
     /// Ends the open record; undoes it if it passed a limit or the batch has no room for it.
-    @inlinable
     @discardableResult
     package mutating func endRecord() -> AppendResult {
+        precondition(record.isOpen, "no record is open")
         closeParts()
-        let size = ByteWriter.size(varint: record.bits)
-        if size != record.flagsSize || record.bits != record.writtenBits {
+        if record.bits != record.writtenBits {
             records.patch(
-                varint: record.bits, at: record.start + 2, size: record.flagsSize)
+                varint: record.bits, at: record.start + 2,
+                size: ByteWriter.size(varint: record.writtenBits))
         }
         let length = records.count - record.start - 2
         records.patch(varint: UInt64(length), at: record.start + 1, size: 1)
-        return settle()
-    }
-
-    @usableFromInline
-    mutating func settle() -> AppendResult {
-        let passesOwnLimit = record.failed
+        // Spelt out: a property of a noncopyable self is read from a copy of all of it.
+        let bytes = tableBytes &+ records.count &+ strings.bytes.count &+ traces.bytes.count
         let isFull =
-            byteCount > bytesMax || recordCount == BatchLimits.recordsMax
+            bytes > bytesMax || recordCount == BatchLimits.recordsMax
             || strings.count > BatchLimits.stringsMax || traces.count > BatchLimits.tracesMax
             || valueCount > BatchLimits.valuesMax
-        if !passesOwnLimit && !isFull {
-            recordCount += 1
-            record = OpenRecord()
-            commitTables()
-            return .appended
+        if record.failed || isFull {
+            let result: AppendResult =
+                record.failed || recordCount == 0 ? .refused : .batchFull
+            abandonRecord()
+            return result
         }
-        let result: AppendResult = passesOwnLimit || isEmpty ? .refused : .batchFull
-        abandonRecord()
-        return result
+        recordCount &+= 1
+        record.isOpen = false
+        commitTables()
+        return .appended
     }
 
     /// Undoes the open record and all references made since the last one. Scopes, metrics and
@@ -213,26 +217,34 @@ package struct BatchBuilder: ~Copyable, Sendable {
         record = OpenRecord()
     }
 
-    @usableFromInline
-    mutating func beginRecord(_ type: UInt8, bits: UInt64) {
+    /// Takes note of a record that is about to be written at the end.
+    @inline(__always)
+    mutating func openRecord(_ bits: UInt64, attributes: UInt64, scope: Int, time: UInt64) {
         precondition(!record.isOpen, "a record is open")
-        // A reference that was made for the record may have failed before it began.
-        let failed = record.failed
-        record = OpenRecord()
         record.isOpen = true
-        record.failed = failed
         record.start = records.count
         record.bits = bits
         record.writtenBits = bits
-        records.reserve(64)
-        records.write(uint8: type)
-        records.write(uint8: 0)
-        records.write(varint: bits)
-        record.flagsSize = records.count - record.start - 2
+        record.attributesBit = attributes
+        record.scope = scope
+        record.time = time
+        record.stage = 0
+    }
+
+    /// Opens a record and writes its type, a length to be patched, and the flags known so far.
+    mutating func beginRecord(
+        _ type: UInt8, bits: UInt64, attributes: UInt64, scope: Int, time: UInt64
+    ) {
+        openRecord(bits, attributes: attributes, scope: scope, time: time)
+        records.write(upTo: 12) {
+            $0.write(uint8: type)
+            $0.write(uint8: 0)
+            $0.write(varint: bits)
+        }
     }
 
     /// Closes the attributes, writes the scope behind them, closes events, links or exemplars.
-    @inlinable
+    @inline(__always)
     mutating func closeParts() {
         if record.list.isOpen { closeAttributes() }
         if record.scope != 0 {
@@ -243,7 +255,6 @@ package struct BatchBuilder: ~Copyable, Sendable {
     }
 
     /// Goes on to a later optional field of the record.
-    @usableFromInline
     mutating func advance(to stage: UInt8, bit: UInt64) {
         precondition(record.isOpen && stage > record.stage, "a field out of order")
         closeParts()
@@ -273,7 +284,6 @@ package struct BatchBuilder: ~Copyable, Sendable {
         record.nestedStart = -1
     }
 
-    @usableFromInline
     mutating func closeList() {
         precondition(record.nestedStart < 0, "an event, link or exemplar is open")
         records.patch(varint: UInt64(record.parts.count), at: record.parts.start, size: 1)
@@ -283,38 +293,35 @@ package struct BatchBuilder: ~Copyable, Sendable {
 }
 
 /// What the builder knows of the record that it writes.
-@usableFromInline
 struct OpenRecord: BitwiseCopyable, Sendable {
-    @usableFromInline var isOpen = false
+    var isOpen = false
     /// Whether a limit was passed.
-    @usableFromInline var failed = false
+    var failed = false
     /// Which optional field may come next, so that calls out of order are found.
-    @usableFromInline var stage: UInt8 = 0
-    @usableFromInline var attributesBit: UInt64 = 0
-    @usableFromInline var start = 0
-    @usableFromInline var flagsSize = 0
-    @usableFromInline var bits: UInt64 = 0
-    @usableFromInline var writtenBits: UInt64 = 0
-    @usableFromInline var scope = 0
+    var stage: UInt8 = 0
+    var attributesBit: UInt64 = 0
+    var start = 0
+    var bits: UInt64 = 0
+    var writtenBits: UInt64 = 0
+    var scope = 0
     /// The time that nested times count from.
-    @usableFromInline var time: UInt64 = 0
-    @usableFromInline var list = OpenList()
-    @usableFromInline var parts = OpenList()
+    var time: UInt64 = 0
+    var list = OpenList()
+    var parts = OpenList()
     /// Where the open event's, link's or exemplar's flags stand; −1 if none is open.
-    @usableFromInline var nestedStart = -1
-    @usableFromInline var nestedBits: UInt8 = 0
+    var nestedStart = -1
+    var nestedBits: UInt8 = 0
 
-    @usableFromInline init() {}
+    init() {}
 }
 
 /// A counted list whose count is patched when it ends.
-@usableFromInline
 struct OpenList: BitwiseCopyable, Sendable {
     /// Where the count stands; −1 if no list is open.
-    @usableFromInline var start = -1
-    @usableFromInline var count = 0
+    var start = -1
+    var count = 0
 
-    @inlinable var isOpen: Bool { start >= 0 }
+    var isOpen: Bool { start >= 0 }
 
-    @usableFromInline init() {}
+    init() {}
 }

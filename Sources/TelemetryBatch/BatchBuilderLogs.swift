@@ -15,9 +15,8 @@ extension BatchBuilder {
         if severity != 0 { bits |= LogBit.severity }
         if !eventName.isNone { bits |= LogBit.eventName }
         if scope != 0 { bits |= LogBit.scope }
-        beginRecord(RecordType.log, bits: bits)
-        record.attributesBit = LogBit.attributes
-        record.scope = scope
+        beginRecord(
+            RecordType.log, bits: bits, attributes: LogBit.attributes, scope: scope, time: time)
         if severity > 24 { record.failed = true }
         if time != 0 { records.write(zigzag: Int64(bitPattern: time &- baseTime)) }
         if trace != 0 { records.write(varint: UInt64(trace)) }

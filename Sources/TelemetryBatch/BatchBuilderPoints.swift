@@ -141,9 +141,9 @@ extension BatchBuilder {
         _ type: UInt8, _ metric: Int, _ time: UInt64, _ startTime: UInt64
     ) {
         precondition(metric > 0 && metric <= metrics.count, "no such metric")
-        beginRecord(type, bits: startTime != 0 ? PointBit.startTime : 0)
-        record.attributesBit = PointBit.attributes
-        record.time = time
+        beginRecord(
+            type, bits: startTime != 0 ? PointBit.startTime : 0, attributes: PointBit.attributes,
+            scope: 0, time: time)
         records.write(varint: UInt64(metric))
         records.write(zigzag: Int64(bitPattern: time &- baseTime))
     }

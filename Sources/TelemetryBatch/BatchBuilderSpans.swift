@@ -1,9 +1,8 @@
-public import ByteCoding
+import ByteCoding
 
 // Spans: `beginSpan`, attributes, then what is rarer, in this order; `endRecord`.
 extension BatchBuilder {
     /// Begins a span. Attributes may follow.
-    @inlinable
     package mutating func beginSpan(
         name: TextRef, kind: SpanKind, status: SpanStatus, trace: TraceID, span: SpanID,
         parent: SpanID = .zero, start: UInt64, duration: UInt64, scope: Int = 0
@@ -11,16 +10,20 @@ extension BatchBuilder {
         var bits = UInt64(kind.rawValue) | UInt64(status.rawValue) &<< 3
         if !parent.isZero { bits |= SpanBit.parent }
         if scope != 0 { bits |= SpanBit.scope }
-        beginRecord(RecordType.span, bits: bits)
-        record.attributesBit = SpanBit.attributes
-        record.scope = scope
-        record.time = start
-        records.write(varint: UInt64(index(of: trace)))
-        records.write(bigEndian: span.rawValue)
-        records.write(varint: UInt64(name.index))
-        records.write(zigzag: Int64(bitPattern: start &- baseTime))
-        records.write(varint: duration)
-        if !parent.isZero { records.write(bigEndian: parent.rawValue) }
+        let trace = index(of: trace)
+        openRecord(bits, attributes: SpanBit.attributes, scope: scope, time: start)
+        // 1 + 1 + 2 + 10 + 8 + 10 + 10 + 10 + 8 bytes at most.
+        records.write(upTo: 64) {
+            $0.write(uint8: RecordType.span)
+            $0.write(uint8: 0)
+            $0.write(varint: bits)
+            $0.write(varint: UInt64(trace))
+            $0.write(bigEndian: span.rawValue)
+            $0.write(varint: UInt64(name.index))
+            $0.write(zigzag: Int64(bitPattern: start &- baseTime))
+            $0.write(varint: duration)
+            if !parent.isZero { $0.write(bigEndian: parent.rawValue) }
+        }
     }
 
     /// The status message. After the attributes.

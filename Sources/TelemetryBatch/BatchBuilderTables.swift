@@ -1,10 +1,20 @@
-public import ByteCoding
+import ByteCoding
 
 // References into the tables: found or added.
 extension BatchBuilder {
     /// The reference of a known text.
-    @inlinable
-    package mutating func ref(_ known: KnownText) -> TextRef {
+    package mutating func ref(_ known: KnownText) -> TextRef { find(known) }
+
+    /// The reference of a text.
+    package mutating func ref(_ text: String) -> TextRef { find(text) }
+
+    /// The reference of a text given as UTF-8; repaired with U+FFFD if it is not.
+    package mutating func ref(utf8 text: UnsafeRawBufferPointer) -> TextRef {
+        isUTF8(text.bytes) ? find(valid: text) : find(String(decoding: text, as: UTF8.self))
+    }
+
+    @inline(__always)
+    mutating func find(_ known: KnownText) -> TextRef {
         if known.id < knownPlaces.count {
             let place = knownPlaces[known.id]
             if place &>> 32 == strings.generation {
@@ -14,9 +24,9 @@ extension BatchBuilder {
         return place(known)
     }
 
-    @usableFromInline
-    mutating func place(_ known: KnownText) -> TextRef {
-        let found = ref(utf8: known.utf8)
+    @inline(never)
+    private mutating func place(_ known: KnownText) -> TextRef {
+        let found = find(valid: known.utf8)
         if known.id < KnownText.idsMax {
             if known.id >= knownPlaces.count {
                 let missing = known.id + 16 - knownPlaces.count
@@ -27,26 +37,28 @@ extension BatchBuilder {
         return found
     }
 
-    /// The reference of a text.
-    @usableFromInline
-    package mutating func ref(_ text: String) -> TextRef {
-        var text = text
-        return text.withUTF8 { refOfValid($0) }
+    @inline(__always)
+    mutating func find(_ text: String) -> TextRef {
+        let found = text.utf8.withContiguousStorageIfAvailable {
+            find(valid: UnsafeRawBufferPointer($0))
+        }
+        return found ?? copy(text)
     }
 
-    private mutating func refOfValid(_ text: UnsafeBufferPointer<UInt8>) -> TextRef {
-        if text.isEmpty { return .none }
-        if text.count > BatchLimits.stringBytesMax {
+    /// For a text that is not stored as UTF-8, which does not happen on Linux.
+    @inline(never)
+    private mutating func copy(_ text: String) -> TextRef {
+        Array(text.utf8).withUnsafeBytes { find(valid: $0) }
+    }
+
+    @inline(__always)
+    private mutating func find(valid text: UnsafeRawBufferPointer) -> TextRef {
+        if text.count &- 1 >= BatchLimits.stringBytesMax {
             record.failed = true
             return .none
         }
-        return TextRef(index: UInt32(strings.index(of: UnsafeRawBufferPointer(text))))
-    }
-
-    /// The reference of a text given as UTF-8; repaired with U+FFFD if it is not.
-    package mutating func ref(utf8 text: UnsafeRawBufferPointer) -> TextRef {
-        if !isUTF8(text.bytes) { return ref(String(decoding: text, as: UTF8.self)) }
-        return refOfValid(text.assumingMemoryBound(to: UInt8.self))
+        if text.isEmpty { return .none }
+        return TextRef(index: UInt32(truncatingIfNeeded: strings.index(of: text)))
     }
 
     /// The reference of arbitrary bytes.
@@ -62,14 +74,14 @@ extension BatchBuilder {
     }
 
     /// The index of a trace id, 0 for the zero id.
-    @inlinable
+    @inline(__always)
     package mutating func index(of trace: TraceID) -> Int {
         if trace == lastTrace { return lastTraceIndex }
         return lookUp(trace)
     }
 
-    @usableFromInline
-    mutating func lookUp(_ trace: TraceID) -> Int {
+    @inline(never)
+    private mutating func lookUp(_ trace: TraceID) -> Int {
         if trace.isZero { return 0 }
         let found = withUnsafeBytes(of: (trace.high.bigEndian, trace.low.bigEndian)) {
             traces.index(of: $0)
@@ -116,13 +128,16 @@ extension BatchBuilder {
         if bounds.count > BatchLimits.boundsInOneMax { return nil }
         scratch.removeAll()
         for bound in bounds { scratch.write(double: bound) }
-        return boundsTable.index(of: scratch, max: BatchLimits.boundsMax)
+        let found = boundsTable.index(of: scratch, max: BatchLimits.boundsMax)
+        countTables()
+        return found
     }
 
     /// Keeps what a table's entry brought with it, or undoes it if the entry cannot be.
     private mutating func settleEntry(_ index: Int?) -> Int? {
         if let index, !record.failed {
             commitTables()
+            countTables()
             return index
         }
         abandonRecord()

@@ -1,91 +1,101 @@
-public import ByteCoding
+import ByteCoding
 
 // Attributes of the open record, or of its open event, link or exemplar.
 extension BatchBuilder {
     /// Writes an attribute with a text.
-    @inlinable
-    package mutating func attribute(_ key: TextRef, _ value: TextRef) {
-        beginAttribute(key)
-        records.write(uint8: ValueTag.string)
-        records.write(varint: UInt64(value.index))
-    }
+    package mutating func attribute(_ key: TextRef, _ value: TextRef) { write(key, value) }
 
     /// Writes an attribute with a signed integer.
-    @inlinable
-    package mutating func attribute(_ key: TextRef, _ value: Int64) {
-        beginAttribute(key)
-        records.write(uint8: ValueTag.integer)
-        records.write(zigzag: value)
-    }
+    package mutating func attribute(_ key: TextRef, _ value: Int64) { write(key, value) }
 
     /// Writes an attribute with a binary64.
-    @inlinable
-    package mutating func attribute(_ key: TextRef, _ value: Double) {
-        beginAttribute(key)
-        records.write(uint8: ValueTag.double)
-        records.write(double: value)
-    }
+    package mutating func attribute(_ key: TextRef, _ value: Double) { write(key, value) }
 
     /// Writes an attribute with a truth value.
-    @inlinable
-    package mutating func attribute(_ key: TextRef, _ value: Bool) {
-        beginAttribute(key)
-        records.write(uint8: value ? ValueTag.yes : ValueTag.no)
-    }
+    package mutating func attribute(_ key: TextRef, _ value: Bool) { write(key, value) }
 
     /// Writes an attribute with any value.
     package mutating func attribute(_ key: TextRef, _ value: AttributeValue) {
-        beginAttribute(key)
+        beginAttribute()
+        records.write(varint: UInt64(key.index))
         valueCount -= 1
         write(value, depth: 0)
     }
 
     /// Writes an attribute with a known key and a text.
-    @inlinable
     package mutating func attribute(_ key: KnownText, _ value: String) {
-        let key = ref(key)
-        attribute(key, ref(value))
+        let key = find(key)
+        write(key, find(value))
     }
 
     /// Writes an attribute with a known key and a known text.
-    @inlinable
     package mutating func attribute(_ key: KnownText, _ value: KnownText) {
-        let key = ref(key)
-        attribute(key, ref(value))
+        let key = find(key)
+        write(key, find(value))
     }
 
     /// Writes an attribute with a known key and a signed integer.
-    @inlinable
-    package mutating func attribute(_ key: KnownText, _ value: Int64) {
-        attribute(ref(key), value)
-    }
+    package mutating func attribute(_ key: KnownText, _ value: Int64) { write(find(key), value) }
 
     /// Writes an attribute with a known key and a binary64.
-    @inlinable
-    package mutating func attribute(_ key: KnownText, _ value: Double) {
-        attribute(ref(key), value)
-    }
+    package mutating func attribute(_ key: KnownText, _ value: Double) { write(find(key), value) }
 
     /// Writes an attribute with a known key and a truth value.
-    @inlinable
-    package mutating func attribute(_ key: KnownText, _ value: Bool) {
-        attribute(ref(key), value)
-    }
+    package mutating func attribute(_ key: KnownText, _ value: Bool) { write(find(key), value) }
 
     /// Writes an attribute.
     package mutating func attribute(_ attribute: Attribute) {
         self.attribute(ref(attribute.key), attribute.value)
     }
 
-    @inlinable
-    mutating func beginAttribute(_ key: TextRef) {
+    // The hot path: each is inlined into the callers above, so that a call crosses the module once.
+
+    @inline(__always)
+    private mutating func write(_ key: TextRef, _ value: TextRef) {
+        beginAttribute()
+        records.write(upTo: 21) {
+            $0.write(varint: UInt64(key.index))
+            $0.write(uint8: ValueTag.string)
+            $0.write(varint: UInt64(value.index))
+        }
+    }
+
+    @inline(__always)
+    private mutating func write(_ key: TextRef, _ value: Int64) {
+        beginAttribute()
+        records.write(upTo: 21) {
+            $0.write(varint: UInt64(key.index))
+            $0.write(uint8: ValueTag.integer)
+            $0.write(zigzag: value)
+        }
+    }
+
+    @inline(__always)
+    private mutating func write(_ key: TextRef, _ value: Double) {
+        beginAttribute()
+        records.write(upTo: 19) {
+            $0.write(varint: UInt64(key.index))
+            $0.write(uint8: ValueTag.double)
+            $0.write(double: value)
+        }
+    }
+
+    @inline(__always)
+    private mutating func write(_ key: TextRef, _ value: Bool) {
+        beginAttribute()
+        records.write(upTo: 11) {
+            $0.write(varint: UInt64(key.index))
+            $0.write(uint8: value ? ValueTag.yes : ValueTag.no)
+        }
+    }
+
+    @inline(__always)
+    private mutating func beginAttribute() {
         if !record.list.isOpen { openAttributes() }
         record.list.count &+= 1
         valueCount &+= 1
-        records.write(varint: UInt64(key.index))
     }
 
-    @usableFromInline
     mutating func openAttributes() {
         if record.nestedStart >= 0 {
             record.nestedBits |= 1
@@ -99,7 +109,7 @@ extension BatchBuilder {
         records.write(uint8: 0)
     }
 
-    @usableFromInline
+    @inline(__always)
     mutating func closeAttributes() {
         records.patch(varint: UInt64(record.list.count), at: record.list.start, size: 1)
         if record.list.count > BatchLimits.attributesMax { record.failed = true }

@@ -1,4 +1,4 @@
-public import ByteCoding
+import ByteCoding
 
 /// Distinct byte strings in the order of their first use, encoded as a section's entries.
 ///
@@ -6,12 +6,10 @@ public import ByteCoding
 /// current generation, so that emptying the table costs nothing and keeps its memory. The pointers
 /// are sound because they are private, `slots` has `mask + 1` elements, and slots of the current
 /// generation refer only to bytes that were written in it.
-@usableFromInline
 struct EntryTable: ~Copyable, @unchecked Sendable {
     // @unchecked: the pointer has one owner, and moves with it.
 
     /// What stands before an entry's bytes.
-    @usableFromInline
     enum Prefix: UInt8 {
         /// `length << 1 | binary`: strings.
         case string
@@ -23,27 +21,26 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         case nothing
     }
 
-    @usableFromInline
     struct Slot: BitwiseCopyable {
         /// Generation in the upper half, a part of the hash in the lower.
-        @usableFromInline var key: UInt64
+        var key: UInt64
         /// Where the entry's bytes begin.
-        @usableFromInline var start: UInt32
+        var start: UInt32
         /// `length << 1 | binary`.
-        @usableFromInline var size: UInt32
+        var size: UInt32
         /// The entry's index, from 1.
-        @usableFromInline var index: UInt64
+        var index: UInt64
     }
 
     /// The entries as they stand in the section, behind its count.
-    @usableFromInline var bytes: ByteWriter
+    var bytes: ByteWriter
     /// The number of entries.
-    @usableFromInline var count = 0
+    var count = 0
     /// Which generation of slots counts. Never 0.
-    @usableFromInline var generation: UInt64 = 1
-    @usableFromInline var slots: UnsafeMutablePointer<Slot>
-    @usableFromInline var mask: Int
-    @usableFromInline let prefix: Prefix
+    var generation: UInt64 = 1
+    var slots: UnsafeMutablePointer<Slot>
+    var mask: Int
+    let prefix: Prefix
 
     init(_ prefix: Prefix, slots number: Int = 64) {
         self.prefix = prefix
@@ -52,9 +49,7 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         slots = EntryTable.emptySlots(number)
     }
 
-    // Inlinable, because the builder's inlinable methods end its life: without, the optimiser of Swift 6.3.1
-    // fails ("inlining a resilient function into a fragile function").
-    @inlinable deinit { slots.deallocate() }
+    deinit { slots.deallocate() }
 
     private static func emptySlots(_ number: Int) -> UnsafeMutablePointer<Slot> {
         let slots = UnsafeMutablePointer<Slot>.allocate(capacity: number)
@@ -80,7 +75,6 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
 
     /// The index of an entry, which is added if it is new.
     @inline(__always)
-    @usableFromInline
     mutating func index(of entry: UnsafeRawBufferPointer, binary: Bool = false) -> Int {
         let hash = ShortBytes.hash(entry) ^ (binary ? 1 : 0)
         let key = generation &<< 32 | hash & 0xFFFF_FFFF
@@ -191,17 +185,15 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
     var mark: Mark { Mark(count: count, bytes: bytes.count) }
 
     /// A state of the table to come back to.
-    @usableFromInline
     struct Mark: BitwiseCopyable, Sendable {
-        @usableFromInline var count = 0
-        @usableFromInline var bytes = 0
+        var count = 0
+        var bytes = 0
     }
 }
 
 /// Hash and comparison of byte strings that are mostly short, without a call into libc.
 ///
 /// Every load is within `count` bytes: the last words of a longer string overlap.
-@usableFromInline
 enum ShortBytes {
     @inline(__always)
     static func word(_ bytes: UnsafeRawPointer, _ offset: Int) -> UInt64 {
@@ -219,42 +211,46 @@ enum ShortBytes {
         return product.high ^ product.low
     }
 
-    /// A multiply-and-fold hash (as in wyhash). Not for hostile input: the table is the program's.
+    private static let keys: (UInt64, UInt64, UInt64, UInt64) = (
+        0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB, 0x8EBC_6AF0_9C88_C6E3,
+        0x5899_65CC_7537_4CC3
+    )
+
+    /// A multiply-and-fold hash (as in wyhash), whose products do not wait for one another.
+    /// Not for hostile input: the table is the program's own.
     @inline(__always)
     static func hash(_ entry: UnsafeRawBufferPointer) -> UInt64 {
         guard let bytes = entry.baseAddress else { return 0 }
         let count = entry.count
-        var a: UInt64
-        var b: UInt64
-        var seed: UInt64 = 0xA076_1D64_78BD_642F
-        if count <= 16 {
-            if count >= 8 {
-                a = word(bytes, 0)
-                b = word(bytes, count &- 8)
-            } else if count >= 4 {
-                a = half(bytes, 0)
-                b = half(bytes, count &- 4)
-            } else if count > 0 {
-                a = UInt64(bytes.load(as: UInt8.self)) &<< 16
-                a |= UInt64(bytes.load(fromByteOffset: count &>> 1, as: UInt8.self)) &<< 8
-                a |= UInt64(bytes.load(fromByteOffset: count &- 1, as: UInt8.self))
-                b = 0
-            } else {
-                return 0
-            }
-        } else {
-            var offset = 0
-            while offset &+ 16 < count {
-                seed = mix(
-                    word(bytes, offset) ^ 0xE703_7ED1_A0B4_28DB, word(bytes, offset &+ 8) ^ seed)
-                offset &+= 16
-            }
-            a = word(bytes, count &- 16)
-            b = word(bytes, count &- 8)
+        let size = UInt64(truncatingIfNeeded: count)
+        if count >= 8 {
+            let ends = mix(
+                word(bytes, 0) ^ keys.0, word(bytes, count &- 8) ^ keys.1 ^ size)
+            return count <= 16 ? ends : ends ^ middle(bytes, count)
         }
-        return mix(
-            0xE703_7ED1_A0B4_28DB ^ UInt64(truncatingIfNeeded: count),
-            mix(a ^ 0xE703_7ED1_A0B4_28DB, b ^ seed))
+        if count >= 4 {
+            return mix(half(bytes, 0) ^ keys.0, half(bytes, count &- 4) ^ keys.1 ^ size)
+        }
+        if count == 0 { return 0 }
+        let first = UInt64(bytes.load(as: UInt8.self))
+        let second = UInt64(bytes.load(fromByteOffset: count &>> 1, as: UInt8.self))
+        let last = UInt64(bytes.load(fromByteOffset: count &- 1, as: UInt8.self))
+        return mix(first &<< 16 | second &<< 8 | last ^ keys.0, keys.1 ^ size)
+    }
+
+    /// The words between the first and the last of more than 16 bytes, two at a time.
+    @inline(__always)
+    private static func middle(_ bytes: UnsafeRawPointer, _ count: Int) -> UInt64 {
+        var sum: UInt64 = 0
+        var offset = 8
+        while offset &+ 24 < count {
+            let place = UInt64(truncatingIfNeeded: offset)
+            sum ^= mix(
+                word(bytes, offset) ^ keys.2, word(bytes, offset &+ 8) ^ keys.3 ^ place)
+            offset &+= 16
+        }
+        return sum
+            ^ mix(word(bytes, count &- 16) ^ keys.3, word(bytes, max(count &- 24, 0)) ^ keys.2)
     }
 
     /// Whether the bytes at a place are those of an entry.

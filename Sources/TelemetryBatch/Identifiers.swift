@@ -1,10 +1,10 @@
-public import ByteCoding
+package import ByteCoding
 
 /// The random id of one run of one instrumented process; a fork takes a new one. Never zero.
-@usableFromInline package typealias ProducerID = ID128
+package typealias ProducerID = ID128
 
 /// A trace's id. All zero: none.
-@usableFromInline package typealias TraceID = ID128
+package typealias TraceID = ID128
 
 /// A span's id: eight opaque bytes, held with the first byte most significant. Zero: none.
 @usableFromInline
