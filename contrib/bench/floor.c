@@ -1,12 +1,12 @@
 /* The floor under "socket into the log": what a C program pays for the same bytes.
  *
  *   cc -O2 -o floor floor.c
- *   ./floor FRAMES OUTPUT BYTES PRODUCERS [sync]
+ *   ./floor FRAMES OUTPUT BYTES PRODUCERS [PAUSE [sync]]
  *
  * PRODUCERS children write the frames of the file FRAMES (batch-load --dump), a write(2) each, over a
- * Unix stream socket each, in a circle until BYTES have gone in all. This process reads what comes,
- * checks the CRC32C of every frame's body, appends what it read to OUTPUT and calls fdatasync every
- * 8 MiB and at the end. Nothing is decoded, indexed or acknowledged: no agent can be cheaper. With
+ * Unix stream socket each, PAUSE microseconds apart, in a circle until BYTES have gone in all. This
+ * process reads what comes, checks the CRC32C of every frame's body, appends what it read to OUTPUT
+ * and calls fdatasync every 8 MiB and at the end. Nothing is decoded, indexed or acknowledged: no agent can be cheaper. With
  * `sync` every read is followed by fdatasync: the floor of an agent that syncs each commit.
  *
  * Prints a line of JSON; cpu_seconds are this process's own, not the children's.
@@ -82,10 +82,14 @@ static double seconds(clockid_t clock)
 }
 
 /* One producer: a write for each frame, as a client that flushes a batch does. */
-static void produce(int to, const uint8_t *frames, size_t size, uint64_t bytes)
+static void produce(int to, const uint8_t *frames, size_t size, uint64_t bytes, double pause)
 {
     size_t at = 0;
+    double due = seconds(CLOCK_MONOTONIC);
     while (bytes > 0) {
+        double early = due - seconds(CLOCK_MONOTONIC);
+        if (pause > 0 && early > 0) usleep((useconds_t)(early * 1e6));
+        due += pause;
         if (at == size) at = 0;
         size_t length = HEADER + word(frames + at);
         for (size_t done = 0; done < length;) {
@@ -135,10 +139,11 @@ static void check(struct stream *s, const uint8_t *p, size_t n)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: floor FRAMES OUTPUT BYTES PRODUCERS [sync]\n");
+        fprintf(stderr, "usage: floor FRAMES OUTPUT BYTES PRODUCERS [PAUSE [sync]]\n");
         return 64;
     }
-    int sync_each = argc > 5;
+    double pause = argc > 5 ? atof(argv[5]) / 1e6 : 0;
+    int sync_each = argc > 6;
     int producers = atoi(argv[4]);
     uint64_t each = strtoull(argv[3], NULL, 10) / (uint64_t)producers;
     if (producers < 1 || producers > PRODUCERS_MAX) return 64;
@@ -159,7 +164,7 @@ int main(int argc, char **argv)
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) fail("socketpair");
         pid_t child = fork();
         if (child < 0) fail("fork");
-        if (child == 0) produce(pair[1], frames, (size_t)facts.st_size, each);
+        if (child == 0) produce(pair[1], frames, (size_t)facts.st_size, each, pause);
         close(pair[1]);
         streams[i].from = pair[0];
         polled[i] = (struct pollfd){.fd = pair[0], .events = POLLIN};
