@@ -148,14 +148,14 @@ extension MemoryDisk.State {
         switch write {
         case .bytes(let at, let content):
             if bytes.count < at + content.count {
-                bytes.append(contentsOf: repeatElement(0, count: at + content.count - bytes.count))
+                bytes += [UInt8](repeating: 0, count: at + content.count - bytes.count)
             }
             bytes.replaceSubrange(at..<(at + content.count), with: content)
         case .size(let size):
             if bytes.count > size {
                 bytes.removeLast(bytes.count - size)
             } else {
-                bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+                bytes += [UInt8](repeating: 0, count: size - bytes.count)
             }
         }
     }

@@ -126,7 +126,7 @@ import Testing
         }
     }
 
-    @Test(arguments: 1...60 as ClosedRange<UInt64>)
+    @Test(arguments: 1...40 as ClosedRange<UInt64>)
     func `nothing acknowledged is lost to a kill, nothing synced to loss of power`(
         _ seed: UInt64
     ) throws {
