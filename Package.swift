@@ -144,7 +144,8 @@ let package = Package(
         .testTarget(
             name: "ReceiveTests",
             dependencies: [
-                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", nio,
+                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", nio, logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

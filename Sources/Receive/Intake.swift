@@ -110,9 +110,7 @@ final class Intake: Sendable {
             let uid = peer.uid ?? UInt32.max
             guard self.admission.enter(uid: uid) else {
                 self.ledger.closed(cause: WireError.tooManyConnections.name)
-                let frame = Throttle(.tooManyConnections, delayMilliseconds: 5000).frame
-                channel.writeAndFlush(ByteBuffer(bytes: frame.encoded), promise: nil)
-                channel.close(promise: nil)
+                try channel.pipeline.syncOperations.addHandler(Refusal())
                 return
             }
             let number = self.numbers.wrappingAdd(1, ordering: .relaxed).newValue
@@ -161,5 +159,16 @@ final class Intake: Sendable {
             logger.warning(
                 "connections were still open at the end", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+/// Tells a connection for which there is no place so, and closes it.
+private final class Refusal: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        let frame = Throttle(.tooManyConnections, delayMilliseconds: 5000).frame
+        context.writeAndFlush(NIOAny(ByteBuffer(bytes: frame.encoded)), promise: nil)
+        context.close(promise: nil)
     }
 }
