@@ -495,6 +495,15 @@ if t.init():
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(len(agent.wait(3)), 3)
 
+    def test_the_minimal_client_is_valid(self) -> None:
+        agent = self.agent()
+        subprocess.run([sys.executable, os.path.join(HERE, "minimal.py"), self.socket, "a", "ü", "a"],
+                       check=True, timeout=20)
+        self.assertEqual([record["name"] for record in agent.wait(3)], ["a", "ü", "a"])
+        self.assertEqual(agent.stored[0].resource["attributes"], [("service.name", "minimal")])
+        with open(os.path.join(HERE, "minimal.py"), encoding="utf-8") as file:
+            self.assertLessEqual(len(file.readlines()), 100)
+
     def test_console(self) -> None:
         done = self.run_python("with t.span('x', {'a': 'ü\\n'}): pass",
                                CODEX_OTEL_EXPORTER="console")
