@@ -18,6 +18,8 @@ package struct ForegroundCommand: Sendable {
     private static let forwarded: [Int32] = [
         SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTSTP, SIGCONT,
     ]
+    /// Within this time a signal to a group has reached all of it.
+    private static let groupMilliseconds: Int64 = 20
     private static let watched = SignalSet(forwarded + [SIGCHLD])
 
     /// Starts the command. Signals are blocked from here on, to be waited for in `waitForEnd`; the
@@ -55,25 +57,35 @@ package struct ForegroundCommand: Sendable {
                 cxt_signals_wait_source(Self.watched.bits, &isFromKernel), .signal)
             switch signal {
             case SIGCHLD:
-                while let event = try child.poll(stopped: true) {
-                    switch event {
-                    case .exited, .killed: return event
-                    case .continued: isStopped = false
-                    case .stopped(let stopSignal):
-                        isStopped = true
-                        try stopSelf(like: stopSignal)
-                    }
-                }
+                if let end = try takeEvents(&isStopped) { return end }
             case SIGCONT:
-                // Whoever continues a job continues its whole group; only one who named us alone left
-                // the command stopped.
-                if isStopped { child.send(signal) }
+                // Whoever continues a job continues its whole group, and many programs redraw at each
+                // SIGCONT: one is enough. Only if the command stays stopped were we alone named.
+                if isStopped {
+                    _ = try Signals.wait(for: [SIGCHLD], milliseconds: Self.groupMilliseconds)
+                    if let end = try takeEvents(&isStopped) { return end }
+                    if isStopped { child.send(signal) }
+                }
             default:
                 // What the kernel made (Ctrl-C, Ctrl-\, Ctrl-Z, a hang-up) it sent to the whole
                 // foreground group, the command included.
                 if isFromKernel == 0 { child.send(signal) }
             }
         }
+    }
+
+    /// What became of the command since the last look; its end, if it has ended.
+    private func takeEvents(_ isStopped: inout Bool) throws(SystemError) -> ChildProcess.Event? {
+        while let event = try child.poll(stopped: true) {
+            switch event {
+            case .exited, .killed: return event
+            case .continued: isStopped = false
+            case .stopped(let stopSignal):
+                isStopped = true
+                try stopSelf(like: stopSignal)
+            }
+        }
+        return nil
     }
 
     /// Stops this process by the signal that stopped the command, so that the shell names it rightly.

@@ -51,11 +51,14 @@ while True:
 # A command that says what it is told by its terminal, until it is told to end.
 TALKER = """
 import fcntl, os, signal, struct, sys, termios
+def say(*words):
+    # A signal may come in the middle of a print, which must not be entered twice.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def size(*_):
     rows, columns = struct.unpack("HHHH", fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))[:2]
-    print("size", rows, columns, flush=True)
+    say("size", rows, columns)
 signal.signal(signal.SIGWINCH, size)
-signal.signal(signal.SIGCONT, lambda *_: print("continued", flush=True))
+signal.signal(signal.SIGCONT, lambda *_: say("continued"))
 print("ready", os.isatty(0), flush=True)
 for line in sys.stdin:
     print("got", line.strip(), flush=True)
@@ -95,7 +98,10 @@ class Terminal:
 
     def close(self):
         if self.leader.poll() is None:
-            os.killpg(self.job, signal.SIGKILL)
+            try:
+                os.killpg(self.job, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # The job has ended; its leader is on its way.
             self.leader.kill()
         self.leader.wait()
         os.close(self.master)
