@@ -17,7 +17,6 @@ INDEX = struct.Struct("<IIQ")
 DEDUPE = struct.Struct("<II16sQQ")
 HEADER_BYTES_MIN = 80
 ENVELOPE_BYTES_MIN = 128
-UNKNOWN_ID = 0xFFFFFFFF
 RECEIVERS = {1: "socket", 2: "file", 3: "otlp_http", 4: "otlp_grpc", 5: "agent"}
 
 

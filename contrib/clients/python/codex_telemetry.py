@@ -322,7 +322,7 @@ FLUSH_S, EXIT_S, ACK_S, GRACE_S, WELCOME_S, BACKOFF_S_MAX = 0.1, 0.5, 0.05, 2.0,
 DRAIN_S = 2.0
 SPOOL_FILE_BYTES_MAX, SPOOL_BYTES_MAX = 16 << 20, 64 << 20
 SYSTEM_SOCKET = "/run/codex-telemetry/ingest.sock"
-DELTA, CUMULATIVE = 1, 2
+DELTA = 1
 DEFAULT_BOUNDS = tuple(map(float, (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000,
                                    7500, 10000)))
 EXPORTERS = ("console", "otlp", "jaeger", "journald", "file", "none")

@@ -8,7 +8,6 @@ import fcntl
 import io
 import os
 import random
-import struct
 import subprocess
 import sys
 import tempfile
