@@ -1,5 +1,4 @@
 internal import Logging
-internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import SegmentLog
 internal import Synchronization

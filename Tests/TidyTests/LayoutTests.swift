@@ -22,8 +22,8 @@ import Testing
     @Test func `links in documents lead to files that are there`() throws {
         for file in try Repository.textFiles() where file.path.hasSuffix(".md") {
             let folder = file.path.split(separator: "/").dropLast().joined(separator: "/")
-            for (index, line) in file.lines.enumerated() {
-                for link in links(in: line) {
+            for index in file.lines(with: "](") {
+                for link in links(in: file.line(index)) {
                     let target = Repository.root + "/" + folder + "/" + link
                     let there = FileManager.default.fileExists(atPath: target)
                     #expect(there, "\(file.path):\(index + 1): \(link)")
@@ -35,13 +35,16 @@ import Testing
     @Test func `every runbook page and heading that a journal entry names is there`() throws {
         let catalog = try SourceFile(path: "contrib/systemd/codex-telemetry.catalog")
         var named = 0
-        for line in catalog.lines where !line.hasPrefix("#") {
-            guard let start = line.firstRange(of: "runbook/")?.lowerBound else { continue }
+        for index in catalog.lines(with: "runbook/") {
+            let line = catalog.line(index)
+            guard !line.hasPrefix("#"), let start = line.firstRange(of: "runbook/")?.lowerBound
+            else { continue }
             named += 1
             let parts = line[start...].split(separator: "#")
             let page = try SourceFile(path: String(parts[0]))
             guard parts.count > 1 else { continue }
-            let headings = page.lines.filter { $0.hasPrefix("#") }.map(anchor)
+            let headings = page.lines(with: "#").map(page.line).filter { $0.hasPrefix("#") }
+                .map(anchor)
             #expect(headings.contains(String(parts[1])), "\(line)")
         }
         #expect(named == 16)

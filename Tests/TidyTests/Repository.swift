@@ -1,5 +1,11 @@
 import FoundationEssentials
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// The work tree that this test was compiled in, read as text.
 enum Repository {
     /// Its top folder.
@@ -54,16 +60,18 @@ enum Repository {
     }
 }
 
-/// One file as lines.
+/// One file. It is searched by the C library: a debug build of a search in Swift takes half a minute
+/// for all of the repository.
 struct SourceFile {
     let path: String
-    let lines: [Substring]
+    private let bytes: [UInt8]
+    /// Where each line begins.
+    private let starts: [Int]
 
     init(path: String) throws {
         self.path = path
-        let bytes = try Data(contentsOf: URL(filePath: Repository.root + "/" + path))
-        lines = String(decoding: bytes, as: UTF8.self)
-            .split(separator: "\n", omittingEmptySubsequences: false)
+        bytes = [UInt8](try Data(contentsOf: URL(filePath: Repository.root + "/" + path)))
+        starts = [0] + Self.places(of: "\n", in: bytes).map { $0 + 1 }
     }
 
     /// The folder's name under Sources or Tests.
@@ -75,14 +83,56 @@ struct SourceFile {
         return String(name.split(separator: ".").first ?? "")
     }
 
-    /// Where lines satisfy a condition, as `path:line: text`.
-    func places(where condition: (Substring) -> Bool) -> [String] {
-        lines.indices.filter { condition(lines[$0]) }.map { place(at: $0) }
+    /// How many lines end in it.
+    var lineCount: Int { starts.count - 1 }
+
+    /// A line, from 0, without its end.
+    func line(_ index: Int) -> Substring {
+        let end = index + 1 < starts.count ? starts[index + 1] - 1 : bytes.count
+        return String(decoding: bytes[starts[index]..<end], as: UTF8.self)[...]
     }
 
-    /// How a line is named in a failure.
-    func place(at index: Int) -> String {
-        "\(path):\(index + 1): \(lines[index].drop { $0 == " " })"
+    /// Which lines have a text, ascending, each once.
+    func lines(with text: String) -> [Int] {
+        var found: [Int] = []
+        var index = 0
+        for place in Self.places(of: text, in: bytes) {
+            while index + 1 < starts.count, starts[index + 1] <= place { index += 1 }
+            if found.last != index { found.append(index) }
+        }
+        return found
+    }
+
+    /// Which lines have one of several texts.
+    func lines(withAnyOf texts: [String]) -> [Int] {
+        Set(texts.flatMap { lines(with: $0) }).sorted()
+    }
+
+    /// The next line from `index` on that is exactly this.
+    func nextLine(_ text: String, from index: Int) -> Int? {
+        let wanted = [UInt8](text.utf8)
+        return (index..<lineCount).first { next in
+            starts[next + 1] - 1 - starts[next] == wanted.count
+                && bytes[starts[next]..<starts[next] + wanted.count].elementsEqual(wanted)
+        }
+    }
+
+    /// How lines are named in a failure.
+    func places(_ indices: [Int]) -> String {
+        indices.map { "\(path):\($0 + 1): \(line($0).drop { $0 == " " })" }.joined(separator: "\n")
+    }
+
+    private static func places(of text: String, in bytes: [UInt8]) -> [Int] {
+        var found: [Int] = []
+        (bytes + [0]).withUnsafeBytes { all in
+            guard let start = all.baseAddress?.assumingMemoryBound(to: CChar.self) else { return }
+            var from = start
+            while let hit = strstr(from, text) {
+                found.append(UnsafePointer(hit) - start)
+                from = UnsafePointer(hit) + 1
+            }
+        }
+        return found
     }
 }
 

@@ -3,7 +3,7 @@ import Testing
 @Suite struct SizeTests {
     @Test func `a source file has at most 500 lines`() throws {
         for file in try Repository.swiftFiles(below: "Sources") {
-            #expect(file.lines.count <= 501, "\(file.path) has \(file.lines.count - 1) lines")
+            #expect(file.lineCount <= 500, "\(file.path) has \(file.lineCount) lines")
         }
     }
 
@@ -11,14 +11,12 @@ import Testing
     /// next line that has only a brace at the same depth.
     @Test func `a function has at most 100 lines`() throws {
         for file in try Repository.swiftFiles(below: "Sources") {
-            for (index, line) in file.lines.enumerated() {
-                let words = line.code.split(separator: " ")
-                guard words.contains("func") || words.contains(where: { $0.hasPrefix("init(") }),
-                    line.code.hasSuffix("{") || line.code.hasSuffix("(")
-                else { continue }
+            for index in file.lines(withAnyOf: ["func ", " init("]) {
+                let line = file.line(index)
+                guard !line.isComment, line.hasSuffix("{") || line.hasSuffix("(") else { continue }
                 let brace = String(repeating: " ", count: line.prefix { $0 == " " }.count) + "}"
-                let end = file.lines[index...].firstIndex { $0 == brace } ?? index
-                #expect(end - index <= 100, "\(file.place(at: index))")
+                let end = file.nextLine(brace, from: index) ?? index
+                #expect(end - index <= 100, "\(file.places([index]))")
             }
         }
     }

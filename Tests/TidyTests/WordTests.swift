@@ -9,19 +9,20 @@ import Testing
     }
 
     @Test func `no file or type has a name that says nothing`() throws {
-        let keywords: Set = ["struct", "class", "enum", "actor", "protocol", "typealias"]
-        for file in try Repository.swiftFiles(below: "Sources")
-            + Repository.swiftFiles(below: "Tests")
-        {
+        let keywords = ["struct", "class", "enum", "actor", "protocol", "typealias"]
+        let files =
+            try Repository.swiftFiles(below: "Sources") + Repository.swiftFiles(below: "Tests")
+        for file in files {
             #expect(!Self.saysNothing(file.stem), "\(file.path)")
-            for (index, line) in file.lines.enumerated() where !line.isComment {
+            for index in file.lines(withAnyOf: keywords.map { $0 + " " }) {
+                let line = file.line(index)
+                if line.isComment { continue }
                 let words = line.code.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
                 for (keyword, name) in zip(words, words.dropFirst())
                 where keywords.contains(String(keyword)) {
-                    let empty = Self.saysNothing(name)
-                    #expect(!empty, "\(file.place(at: index))")
+                    #expect(!Self.saysNothing(name), "\(file.places([index]))")
                     let isModule = file.path.hasPrefix("Sources/") && name == file.target
-                    #expect(!isModule, "a type bears its module's name: \(file.place(at: index))")
+                    #expect(!isModule, "bears its module's name: \(file.places([index]))")
                 }
             }
         }
@@ -30,8 +31,8 @@ import Testing
     @Test func `nothing is left for later in a comment`() throws {
         let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X:", "HA" + "CK:"]
         for file in try Repository.textFiles() {
-            let places = file.places { line in marks.contains { line.contains($0) } }
-            #expect(places.isEmpty, "\(places.joined(separator: "\n"))")
+            let found = file.lines(withAnyOf: marks)
+            #expect(found.isEmpty, "\(file.places(found))")
         }
     }
 
@@ -43,36 +44,36 @@ import Testing
             machine += folders.map { start + $0 }
         }
         for file in try Repository.textFiles() {
-            let places = file.places { line in machine.contains { line.contains($0) } }
-            #expect(places.isEmpty, "\(places.joined(separator: "\n"))")
+            let found = file.lines(withAnyOf: machine)
+            #expect(found.isEmpty, "\(file.places(found))")
         }
     }
 
     @Test func `sources neither crash on purpose nor force a try`() throws {
         for file in try Repository.swiftFiles(below: "Sources") {
-            let places = file.places { line in
-                line.code.contains("fatalError(") || line.code.contains("try!")
+            let found = file.lines(withAnyOf: ["fatalError(", "try!"]).filter { index in
+                !file.line(index).isComment
             }
-            #expect(places.isEmpty, "\(places.joined(separator: "\n"))")
+            #expect(found.isEmpty, "\(file.places(found))")
         }
     }
 
     /// An error that is turned into nil is one that nobody will see; a few are right.
     @Test func `few errors are turned into nil`() throws {
-        let places = try Repository.swiftFiles(below: "Sources").flatMap { file in
-            file.places { $0.code.contains("try?") }
+        var places: [String] = []
+        for file in try Repository.swiftFiles(below: "Sources") {
+            let found = file.lines(with: "try?").filter { !file.line($0).isComment }
+            places += found.map { file.places([$0]) }
         }
         #expect(places.count <= 12, "\(places.joined(separator: "\n"))")
     }
 
     @Test func `every unchecked Sendable names its guard`() throws {
         for file in try Repository.swiftFiles(below: "Sources") {
-            for (index, line) in file.lines.enumerated()
-            where line.code.contains("@unchecked Sendable") {
-                let above = file.lines[max(0, index - 3)..<index]
-                let commented = line.contains("//") || above.contains { $0.isComment }
-                #expect(commented, "\(file.place(at: index))")
+            let silent = file.lines(with: "@unchecked Sendable").filter { index in
+                !(max(0, index - 4)...index).contains { file.line($0).contains("//") }
             }
+            #expect(silent.isEmpty, "\(file.places(silent))")
         }
     }
 }
