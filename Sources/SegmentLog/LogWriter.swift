@@ -18,12 +18,22 @@ package final class LogWriter {
     /// The figures in force.
     package let limits: LogLimits
 
-    /// The segment that is written to.
-    struct Active {
+    /// The segment that is written to. A class, so that its filter is changed in place: a copy that is held
+    /// during the change would cost 128 KiB for each batch.
+    final class Active {
         let file: any StorageFile
         var contents: SegmentContents
         var end: UInt64
         var allocatedEnd: UInt64
+
+        init(
+            file: any StorageFile, contents: SegmentContents, end: UInt64, allocatedEnd: UInt64
+        ) {
+            self.file = file
+            self.contents = contents
+            self.end = end
+            self.allocatedEnd = allocatedEnd
+        }
     }
 
     let storage: any Storage
@@ -281,7 +291,7 @@ package final class LogWriter {
         envelope.encode(into: &staging)
         staging.write(bytes: request.payload)
         staging.write(zeros: bytes - Envelope.encodedBytes - request.payload.count)
-        for trace in request.traceIDs { self.active?.contents.filter.insert(trace) }
+        active.contents.filter.insert(request.traceIDs)
         staged.append(envelope)
         stagedIndices.append(index)
         if staging.count >= LogWriter.stagingBytesMax { try flush(&results) }
@@ -307,8 +317,8 @@ package final class LogWriter {
         }
         fullness = nil
         let count = staging.count
-        self.active?.end += UInt64(count)
-        for envelope in staged { self.active?.contents.add(envelope) }
+        active.end += UInt64(count)
+        for envelope in staged { active.contents.add(envelope) }
         dedupe.note(staged)
         for (index, envelope) in zip(stagedIndices, staged) {
             results[index] = .success(.stored(envelope.offset))
@@ -325,7 +335,7 @@ package final class LogWriter {
             // What was refused must not come back, at an offset that the next entry gets, after loss of
             // power: the cut is made durable before anyone hears of the refusal.
             try active.file.sync()
-            self.active?.allocatedEnd = active.end
+            active.allocatedEnd = active.end
         } catch {
             poison = error
             return .io(error)
@@ -348,7 +358,7 @@ package final class LogWriter {
         } catch {
             counters.allocationsFailed += 1
         }
-        self.active?.allocatedEnd = end
+        active.allocatedEnd = end
     }
 
     /// Gives every request that is not stored the error. A duplicate of something in this very group that

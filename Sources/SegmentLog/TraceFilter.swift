@@ -18,6 +18,10 @@ package struct TraceFilter: Sendable, Equatable {
         self.hashes = hashes
     }
 
+    mutating func insert(_ ids: [ID128]) {
+        for id in ids { insert(id) }
+    }
+
     mutating func insert(_ id: ID128) {
         guard !words.isEmpty else { return }
         var bit = id.high.byteSwapped

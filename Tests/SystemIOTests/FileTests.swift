@@ -7,7 +7,7 @@ import Testing
         let path = scratch.path + "/file"
         do {
             let file = try Files.open(path, [.readWrite, .exclusive])
-            try file.write([1, 2, 3].span.bytes, at: 5)
+            try file.write(([1, 2, 3] as [UInt8]).span.bytes, at: 5)
             #expect(try file.size() == 8)
             var bytes = [UInt8](repeating: 9, count: 10)
             #expect(try file.read(into: &bytes, range: 1..<10, at: 4) == 4)
@@ -61,7 +61,7 @@ import Testing
         let scratch = try Scratch()
         let storage = try DirectoryStorage(creating: scratch.path)
         let file = try storage.open("a", .createNew)
-        try file.write([1, 2].span.bytes, at: 0)
+        try file.write(([1, 2] as [UInt8]).span.bytes, at: 0)
         try file.sync()
         try storage.rename("a", to: "b")
         try storage.syncNames()

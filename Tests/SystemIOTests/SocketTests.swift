@@ -9,7 +9,7 @@ import Testing
         #expect(try Files.facts(path).mode == 0o600)
         let client = try UnixSocket.connect(path)
         let server = try listener.accept()
-        try client.sendAll([1, 2, 3].span.bytes)
+        try client.sendAll(([1, 2, 3] as [UInt8]).span.bytes)
         var bytes: [UInt8] = []
         #expect(try server.receive(appendingTo: &bytes, limit: 100) == 3)
         #expect(bytes == [1, 2, 3])
@@ -31,7 +31,7 @@ import Testing
         let client = try UnixSocket.connect(scratch.path + "/socket")
         do { _ = try listener.accept() }
         do {
-            for _ in 0..<3 { _ = try client.send([1].span.bytes) }
+            for _ in 0..<3 { _ = try client.send(([1] as [UInt8]).span.bytes) }
             Issue.record("nobody was there")
         } catch {
             #expect(error.isDisconnected)
