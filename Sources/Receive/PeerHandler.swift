@@ -45,9 +45,15 @@ final class PeerHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         quiet?.cancel()
-        intake.unregister(number: number, peer: peer)
         intake.ledger.environment(machine.environment, connected: false)
         self.context = nil
+        leaveIfSettled()
+    }
+
+    /// A connection that has gone keeps its place until what it sent has its outcome: what was received
+    /// is counted and, if the log's queue was full, still handed over.
+    private func leaveIfSettled() {
+        if context == nil && inFlightBytes == 0 { intake.unregister(number: number, peer: peer) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -209,6 +215,7 @@ final class PeerHandler: ChannelInboundHandler {
             context?.close(promise: nil)
         }
         resumeIfRoom()
+        leaveIfSettled()
     }
 
     /// After a group of outcomes: one ack for all of them.
@@ -235,7 +242,7 @@ final class PeerHandler: ChannelInboundHandler {
 
     /// Others fill the budget and nothing of ours will wake us.
     private func retryLater() {
-        context?.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) {
+        intake.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(10)) {
             self.submitBacklog()
             self.resumeIfRoom()
         }

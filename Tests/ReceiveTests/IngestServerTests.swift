@@ -156,8 +156,12 @@ func batchFrame(_ producer: ProducerID, _ sequence: UInt64, flip: Bool = false) 
                 try client.send(batchFrame(producer, sequence))
             }
         }
-        // The end takes what has arrived.
-        #expect(try await intake.end() == 50)
+        // The end takes what has arrived, and every batch has its outcome though its connection is gone.
+        let stored = try await intake.end()
+        let counts = intake.ledger.snapshot
+        #expect(stored == 50)
+        #expect(counts.stored.batches == 50)
+        #expect(counts.inFlight.batches == 0)
     }
 
     @Test func `frames may come byte by byte`() async throws {
