@@ -14,7 +14,7 @@ enum SettledOutcome: Sendable {
         switch result {
         case .success(.stored(let offset)): self = .stored(offset)
         case .success(.duplicate): self = .duplicate
-        case .failure(.full): self = .failed(.storageFull)
+        case .failure(.full), .failure(.interrupted): self = .failed(.storageFull)
         case .failure(.tooLarge): self = .failed(.limitExceeded)
         case .failure: self = .failed(.storageFailed)
         }

@@ -15,6 +15,8 @@ final class PeerHandler: ChannelInboundHandler {
     private let intake: Intake
     private let peer: PeerIdentity
     private let number: UInt64
+    /// After a batch that could not be stored none of this connection is: dedupe must not see a hole.
+    private let stream = AppendStream()
     private var machine = ConnectionMachine()
     /// Bytes of a frame that is not complete yet.
     private var pending: ByteBuffer?
@@ -161,9 +163,10 @@ final class PeerHandler: ChannelInboundHandler {
 
     private func submit(_ summary: BatchSummary, _ body: ByteBuffer, _ checksum: UInt32) {
         let bytes = body.readableBytes
-        let request = AppendRequest(
+        var request = AppendRequest(
             payload: Array(body.readableBytesView), payloadCRC: checksum, peer: peer,
             receiver: .socket, summary: summary)
+        request.stream = stream
         inFlightBytes += bytes
         let roomInAll = intake.admission.begin(bytes: bytes)
         backlog.append((request, Settlement(connection: number, summary: summary, bytes: bytes)))

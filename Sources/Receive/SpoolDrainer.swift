@@ -107,6 +107,8 @@ package struct SpoolDrainer: Sendable {
         frames.append(bytes)
         var producer: ProducerID?
         let outcomes = Monitor<Outcomes>(Outcomes())
+        // The file is drained again from its front if one of it could not be stored.
+        let stream = AppendStream()
         while let frame = nextFrame(&frames) {
             if frame.type == .hello, producer == nil {
                 do { producer = try Hello(decoding: frame.body.span.bytes).producer } catch {
@@ -114,7 +116,8 @@ package struct SpoolDrainer: Sendable {
                 }
             } else if frame.type == .batch {
                 guard let producer else { throw .noHello }
-                submit(frame.body, producer, PeerIdentity(uid: uid, gid: gid), outcomes)
+                let peer = PeerIdentity(uid: uid, gid: gid)
+                submit(frame.body, producer, peer, stream, outcomes)
             }
         }
         let failed = outcomes.wait { $0.waiting == 0 ? .some($0.failed) : nil } ?? true
@@ -133,7 +136,7 @@ package struct SpoolDrainer: Sendable {
     }
 
     private func submit(
-        _ body: [UInt8], _ producer: ProducerID, _ peer: PeerIdentity,
+        _ body: [UInt8], _ producer: ProducerID, _ peer: PeerIdentity, _ stream: AppendStream,
         _ outcomes: Monitor<Outcomes>
     ) {
         let summary: BatchSummary
@@ -150,9 +153,10 @@ package struct SpoolDrainer: Sendable {
             ledger.refused(records: records, cause: .wrongProducer)
             return
         }
-        let request = AppendRequest(
+        var request = AppendRequest(
             payload: body, payloadCRC: crc32c(body.span.bytes), peer: peer, receiver: .file,
             summary: summary)
+        request.stream = stream
         outcomes.withLock { $0.waiting += 1 }
         let ledger = self.ledger
         let settle: @Sendable (Result<AppendOutcome, LogError>) -> Void = { result in

@@ -253,8 +253,8 @@ package final class LogWriter {
             return
         }
         guard request.payload.count <= Envelope.payloadBytesMax else {
+            // Refused for good: its producer drops it, and goes on.
             results[index] = .failure(.tooLarge(bytes: request.payload.count))
-            request.stream?.breakOff()
             return
         }
         let key = DedupeKey(uid: request.peer.uid ?? .max, producer: request.producer)
