@@ -30,7 +30,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         if extra > capacity - count { grow(extra) }
     }
 
-    @usableFromInline
+    @usableFromInline @inline(never)
     mutating func grow(_ extra: Int) {
         let larger = max(capacity * 2, count + extra)
         let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
@@ -200,7 +200,7 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         }
     }
 
-    @usableFromInline
+    @usableFromInline @inline(never)
     mutating func replace(varint value: UInt64, at position: Int, size: Int) {
         let needed = ByteWriter.size(varint: value)
         reserve(max(needed - size, 0))

@@ -42,8 +42,8 @@ package struct BatchBuilder: ~Copyable, Sendable {
     var lastTraceIndex = 0
     var valueCount = 0
     /// What the tables held after the last record: where an undone record goes back to.
-    var committedStrings = EntryTable.Mark()
-    var committedTraces = EntryTable.Mark()
+    var committedStrings = 0
+    var committedTraces = 0
     var committedValues = 0
     /// The bytes of the batch that its records do not change.
     var tableBytes = 0
@@ -97,8 +97,8 @@ package struct BatchBuilder: ~Copyable, Sendable {
 
     @inline(__always)
     mutating func commitTables() {
-        committedStrings = strings.mark
-        committedTraces = traces.mark
+        committedStrings = strings.count
+        committedTraces = traces.count
         committedValues = valueCount
     }
 
@@ -180,13 +180,17 @@ package struct BatchBuilder: ~Copyable, Sendable {
     package mutating func endRecord() -> AppendResult {
         precondition(record.isOpen, "no record is open")
         closeParts()
-        if record.bits != record.writtenBits {
+        if record.bits | record.writtenBits < 0x80 {
+            records.patch(
+                uint8: UInt8(truncatingIfNeeded: record.bits), at: record.start &+ 2)
+        } else if record.bits != record.writtenBits {
             records.patch(
                 varint: record.bits, at: record.start + 2,
                 size: ByteWriter.size(varint: record.writtenBits))
         }
-        let length = records.count - record.start - 2
-        records.patch(varint: UInt64(length), at: record.start + 1, size: 1)
+        let length = records.count &- record.start &- 2
+        records.patch(
+            varint: UInt64(truncatingIfNeeded: length), at: record.start &+ 1, size: 1)
         // Spelt out: a property of a noncopyable self is read from a copy of all of it.
         let bytes = tableBytes &+ records.count &+ strings.bytes.count &+ traces.bytes.count
         let isFull =
@@ -209,8 +213,8 @@ package struct BatchBuilder: ~Copyable, Sendable {
     /// bounds that were interned for it stay.
     package mutating func abandonRecord() {
         if record.isOpen { records.truncate(to: record.start) }
-        strings.roll(back: committedStrings)
-        traces.roll(back: committedTraces)
+        strings.removeAll(after: committedStrings)
+        traces.removeAll(after: committedTraces)
         valueCount = committedValues
         lastTrace = .zero
         lastTraceIndex = 0

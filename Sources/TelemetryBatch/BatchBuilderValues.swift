@@ -96,6 +96,7 @@ extension BatchBuilder {
         valueCount &+= 1
     }
 
+    @inline(__always)
     mutating func openAttributes() {
         if record.nestedStart >= 0 {
             record.nestedBits |= 1
@@ -111,9 +112,10 @@ extension BatchBuilder {
 
     @inline(__always)
     mutating func closeAttributes() {
-        records.patch(varint: UInt64(record.list.count), at: record.list.start, size: 1)
-        if record.list.count > BatchLimits.attributesMax { record.failed = true }
-        record.list = OpenList()
+        let count = UInt64(truncatingIfNeeded: record.list.count)
+        records.patch(varint: count, at: record.list.start, size: 1)
+        if count > BatchLimits.attributesMax { record.failed = true }
+        record.list.start = -1
     }
 
     /// Writes a value where the writer stands. What is nested too deep fails the record.

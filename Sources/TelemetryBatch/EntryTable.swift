@@ -95,10 +95,9 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
 
     /// The same of what a writer holds; nil, and nothing added, if there would be too many.
     mutating func index(of entry: borrowing ByteWriter, max: Int) -> Int? {
-        let before = mark
         let found = entry.withUnsafeBytes { index(of: $0) }
         if found <= max { return found }
-        roll(back: before)
+        removeAll(after: max)
         return nil
     }
 
@@ -151,6 +150,7 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
                 hash: hash)
             position = start + length
         }
+        bytes.truncate(to: position)
     }
 
     /// Reads back the prefix that stands at a position.
@@ -173,21 +173,11 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Forgets the entries after a mark. Costs a pass over the rest: for the rare refused record.
-    mutating func roll(back mark: Mark) {
-        if count == mark.count { return }
-        count = mark.count
-        bytes.truncate(to: mark.bytes)
+    /// Forgets all but the first entries. Costs a pass over the table: for the rare refused record.
+    mutating func removeAll(after kept: Int) {
+        if count == kept { return }
+        count = kept
         rebuild(slots: mask + 1)
-    }
-
-    /// Where the table stands.
-    var mark: Mark { Mark(count: count, bytes: bytes.count) }
-
-    /// A state of the table to come back to.
-    struct Mark: BitwiseCopyable, Sendable {
-        var count = 0
-        var bytes = 0
     }
 }
 
