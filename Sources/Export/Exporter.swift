@@ -13,6 +13,18 @@ package struct ExportBatch: Sendable {
     package let receiptNanoseconds: UInt64
     /// The kernel's word on who sent it.
     package let peer: PeerIdentity
+
+    /// All given.
+    package init(
+        batch: Batch, offset: LogOffset, ticket: ExportLedger.Ticket, receiptNanoseconds: UInt64,
+        peer: PeerIdentity
+    ) {
+        self.batch = batch
+        self.offset = offset
+        self.ticket = ticket
+        self.receiptNanoseconds = receiptNanoseconds
+        self.peer = peer
+    }
 }
 
 /// Where an exporter goes on.
@@ -26,6 +38,14 @@ package struct ExportResumption: Sendable {
     /// Whether this cursor was saved by an orderly stop after all that was sent was confirmed: nothing
     /// beyond it can be in the sink.
     package let isClean: Bool
+
+    /// All given.
+    package init(logID: String, cursor: LogOffset, state: [UInt8], isClean: Bool) {
+        self.logID = logID
+        self.cursor = cursor
+        self.state = state
+        self.isClean = isClean
+    }
 }
 
 /// How an exporter is.

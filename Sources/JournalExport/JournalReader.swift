@@ -22,7 +22,7 @@
         case entry(EntryID)
         /// A barrier.
         case barrier(UInt64)
-        /// Something else; or another user's, who only claims to be us.
+        /// Something else.
         case other
     }
 
@@ -33,7 +33,6 @@
     /// read before it.
     struct JournalReader: ~Copyable {
         private let journal: OpaquePointer
-        private let uid: [UInt8]
         /// Entries read since it was opened.
         private(set) var entriesRead = 0
         /// Whether `next` gives the current entry, which a search for another one has found.
@@ -42,7 +41,6 @@
         /// Opens this machine's journal for the entries of one log. Blocks for file I/O.
         init(logID: String, namespace: String?) throws(JournalError) {
             journal = try Self.open(logID: logID, namespace: namespace)
-            uid = [UInt8]("_UID=\(geteuid())".utf8)
         }
 
         private static func open(
@@ -60,9 +58,12 @@
                 throw JournalError(errno: EINVAL, operation: "sd_journal_open")
             }
             do throws(JournalError) {
-                let match = "CODEX_LOG_ID=" + logID
-                try check(
-                    sd_journal_add_match(opened, match, match.utf8.count), "sd_journal_add_match")
+                // `_UID` is journald's own word on who sent an entry: anyone may write our fields.
+                for match in ["CODEX_LOG_ID=" + logID, "_UID=\(geteuid())"] {
+                    try check(
+                        sd_journal_add_match(opened, match, match.utf8.count),
+                        "sd_journal_add_match")
+                }
                 // Watching begins here; without it files that journald makes later are not seen.
                 try check(sd_journal_get_fd(opened), "sd_journal_get_fd")
                 try check(
@@ -149,22 +150,11 @@
         }
 
         private borrowing func current() throws(JournalError) -> SeenEntry {
-            guard isOurs() else { return .other }
             if let id = data("CODEX_OFFSET", { EntryID(text: $0) }) { return .entry(id) }
             if let nonce = data("CODEX_BARRIER", { UInt64(String(decoding: $0, as: UTF8.self)) }) {
                 return .barrier(nonce)
             }
             return .other
-        }
-
-        /// journald's own word on who sent the entry: anyone may write our fields.
-        private borrowing func isOurs() -> Bool {
-            var pointer: UnsafeRawPointer?
-            var count = 0
-            guard sd_journal_get_data(journal, "_UID", &pointer, &count) == 0, let pointer else {
-                return false
-            }
-            return UnsafeRawBufferPointer(start: pointer, count: count).elementsEqual(uid)
         }
 
         private borrowing func data<Value>(

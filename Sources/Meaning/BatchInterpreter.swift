@@ -26,6 +26,7 @@ package struct BatchInterpreter: Sendable {
     private var resource: [Slot]
     private var scopes: [Int: [Slot]] = [:]
     private var slots: [Slot]
+    private var originatorClasses: [TextRef: OriginatorClass] = [:]
 
     /// An interpreter of a batch's records.
     package init(_ batch: Batch, table: MeaningTable = .current) {
@@ -188,7 +189,7 @@ package struct BatchInterpreter: Sendable {
         return UInt64(milliseconds * 1e6)
     }
 
-    private func fill(_ meaning: inout RecordMeaning) {
+    private mutating func fill(_ meaning: inout RecordMeaning) {
         meaning.session = text(.session)
         meaning.originator = text(.originator)
         meaning.service = text(.service)
@@ -219,7 +220,7 @@ package struct BatchInterpreter: Sendable {
 
     // MARK: Judgement
 
-    private func originatorClass(_ originator: MeaningText) -> OriginatorClass {
+    private mutating func originatorClass(_ originator: MeaningText) -> OriginatorClass {
         if case .text(let ref) = text(.originatorClass) {
             for known in OriginatorClass.allCases where batch.matches(ref, known.name.description) {
                 return known
@@ -227,7 +228,10 @@ package struct BatchInterpreter: Sendable {
             return .other
         }
         guard case .text(let ref) = originator else { return .other }
-        return OriginatorClass(originator: batch.utf8(ref))
+        if let known = originatorClasses[ref] { return known }
+        let found = OriginatorClass(originator: batch.utf8(ref))
+        originatorClasses[ref] = found
+        return found
     }
 
     private func status(
