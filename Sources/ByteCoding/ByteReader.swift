@@ -123,6 +123,20 @@ package struct ByteReader: ~Escapable {
     @usableFromInline
     mutating func readLongVarint() throws(ByteError) -> UInt64 {
         let start = position
+        if end - start >= 8 {
+            let word = UInt64(
+                littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self))
+            // The first byte without the continuation bit is the last: where there is one among the
+            // eight, the seven bits of each are moved together without a loop.
+            let ends = ~word & 0x8080_8080_8080_8080
+            if ends != 0 {
+                position = start + ends.trailingZeroBitCount / 8 + 1
+                var value = word & (ends ^ (ends &- 1)) & 0x7F7F_7F7F_7F7F_7F7F
+                value = value & 0x007F_007F_007F_007F | (value & 0x7F00_7F00_7F00_7F00) &>> 1
+                value = value & 0x0000_3FFF_0000_3FFF | (value & 0x3FFF_0000_3FFF_0000) &>> 2
+                return value & 0x0FFF_FFFF | (value & 0x0FFF_FFFF_0000_0000) &>> 4
+            }
+        }
         var value: UInt64 = 0
         var index = start
         var shift: UInt64 = 0
