@@ -172,7 +172,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "AgentTests",
-            dependencies: ["Agent", "Control", "Receive", "SegmentLog", "SystemIO", "ByteCoding"],
+            dependencies: [
+                "Agent", "Control", "Receive", "SegmentLog", "SystemIO", "ByteCoding", logging,
+            ],
             swiftSettings: strict),
     ]
 )

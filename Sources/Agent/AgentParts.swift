@@ -84,6 +84,7 @@ final class AgentParts: Sendable {
             },
             ThreadService(name: "control") { control.run($0) },
             ThreadService(name: "spool") { [self] stop in drainSpool(stop) },
+            ThreadService(name: "status") { [self] stop in tellStatus(stop) },
             ReloadService { [self] in _ = reload() },
         ]
         if let interval = manager.watchdogInterval {
@@ -153,7 +154,7 @@ final class AgentParts: Sendable {
     private func drainSpool(_ stop: ThreadService.Stop) {
         // The system agent never opens users' files.
         guard places.scope == .user else {
-            while !stop.wait(atMost: .seconds(3600)) {}
+            stop.wait()
             return
         }
         var directories = [places.spoolDirectory]
@@ -167,6 +168,23 @@ final class AgentParts: Sendable {
         repeat {
             _ = drainer.drain(known: &known)
         } while !stop.wait(atMost: .seconds(1))
+    }
+
+    /// Keeps the service manager's one line true.
+    private func tellStatus(_ stop: ThreadService.Stop) {
+        guard manager.isPresent else {
+            stop.wait()
+            return
+        }
+        var told = ""
+        while !stop.wait(atMost: .seconds(5)) {
+            let line = report.line
+            // One line: a path with a newline must not become a message of its own.
+            if line != told {
+                manager.notify("STATUS=\(String(line.map { $0.isNewline ? " " : $0 }))")
+            }
+            told = line
+        }
     }
 
     /// Reads the file again and applies it. What cannot change while the log is open says so.

@@ -80,7 +80,8 @@ package struct AgentProgram: Sendable {
         _ storage: DirectoryStorage, _ limits: LogLimits, _ fsync: AgentConfig.Fsync,
         _ logger: Logger
     ) throws -> GroupCommit {
-        manager.notify("STATUS=opening the log")
+        // Reading an unsealed segment again takes longer on a slow disk than a start usually may.
+        manager.notify("STATUS=opening the log\nEXTEND_TIMEOUT_USEC=120000000")
         let log = try GroupCommit(
             state: storage, limits: limits, durability: fsync == .everyCommit ? .synced : .written)
         let found = log.recovery

@@ -19,11 +19,19 @@ struct StatusReport: Sendable {
     let exporters: @Sendable () -> [AgentStatus.Exporter]
     let problems: @Sendable () -> [String]
 
+    /// One line for the service manager (`STATUS=`, shown by `systemctl status`).
+    var line: String {
+        let status = make()
+        let what = "\(status.log.stored.records) records stored"
+        guard status.agent.state != "running" else { return "running: \(what)" }
+        return "degraded: \(status.agent.reasons.joined(separator: "; ")); \(what)"
+    }
+
     func make() -> AgentStatus {
         var status = AgentStatus()
         let statistics = log.statistics
         status.exporters = exporters()
-        status.intake = intake()
+        status.intake = intake(statistics)
         status.log = logPart(statistics)
         status.agent = agent(status, statistics)
         status.producers = producers()
@@ -56,9 +64,13 @@ struct StatusReport: Sendable {
         return agent
     }
 
-    private func intake() -> AgentStatus.Intake {
+    private func intake(_ statistics: LogStatistics) -> AgentStatus.Intake {
         let counts = ledger.snapshot
         var intake = AgentStatus.Intake()
+        if statistics.failure != nil {
+            // What arrives is refused with a throttle, and counted; a full disk passes by itself.
+            intake.state = statistics.isFull ? "shedding" : "closed"
+        }
         intake.received = count(counts.received)
         intake.stored = count(counts.stored)
         intake.duplicate = count(counts.duplicate)

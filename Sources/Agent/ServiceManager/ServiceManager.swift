@@ -1,3 +1,5 @@
+internal import SystemIO
+
 #if Journald && os(Linux)
     internal import CSystemd
     internal import Glibc
@@ -16,6 +18,9 @@ package struct ServiceManager: Sendable {
 
     /// The process's own.
     package init() {}
+
+    /// Whether a service manager listens to what we say.
+    package var isPresent: Bool { ThisProcess.environment("NOTIFY_SOCKET") != nil }
 
     /// Says `READY=1`, `STATUS=…`, … (sd_notify(3)); without a service manager nothing happens.
     package func notify(_ message: String) {

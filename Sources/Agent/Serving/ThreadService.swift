@@ -19,6 +19,9 @@ struct ThreadService: Service {
         /// Whether it was raised.
         var isRaised: Bool { monitor.withLock { $0 } }
 
+        /// Waits until it is raised.
+        func wait() { _ = monitor.wait { $0 ? true : nil } }
+
         /// Waits until it is raised, at most `limit`; whether it was.
         func wait(atMost limit: Duration) -> Bool {
             let parts = limit.components
