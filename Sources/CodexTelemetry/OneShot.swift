@@ -32,7 +32,7 @@ package struct OneShot: ~Copyable {
     package let sessionID: String
 
     private let settings: Settings
-    private var encoder: RecordEncoder
+    private let recorder: Recorder
 
     /// Reads the environment; `configuration.isExplicit` is taken as true. Bad values are warned of
     /// through `configuration.warn`.
@@ -46,7 +46,7 @@ package struct OneShot: ~Copyable {
         sessionID = settings.sessionID
         context =
             settings.remoteParent?.child() ?? TraceContext.newRoot(sampler: settings.sampler)
-        encoder = RecordEncoder(resource: settings.resource(ofProcess: ThisProcess.pid))
+        recorder = Recorder(resource: settings.resource(ofProcess: ThisProcess.pid))
     }
 
     /// What to set in the environment of a child so that it joins the trace and the session; an empty
@@ -68,12 +68,12 @@ package struct OneShot: ~Copyable {
     ) {
         let context = context ?? self.context
         guard isEnabled, context.isSampled else { return }
-        encoder.beginSpan(
+        recorder.encoder.beginSpan(
             dynamic: name, context, start: start.nanoseconds, end: end.nanoseconds, kind: kind,
             status: error == nil ? status : .error)
-        for attribute in attributes { encoder.set(dynamic: attribute.key, attribute.value) }
-        if let error { encoder.set(.errorType, error.rawValue) }
-        _ = encoder.endSpan(traceState: context.traceState)
+        for attribute in attributes { recorder.encoder.set(dynamic: attribute.key, attribute.value) }
+        if let error { recorder.encoder.set(.errorType, error.rawValue) }
+        _ = recorder.encoder.endSpan(traceState: context.traceState)
     }
 
     /// Records an event, in the trace that the environment names (none if it names none).
@@ -83,11 +83,11 @@ package struct OneShot: ~Copyable {
     ) {
         let context = settings.remoteParent
         guard isEnabled, context?.isSampled ?? true else { return }
-        encoder.beginLog(
+        recorder.encoder.beginLog(
             dynamic: name, context, time: Clocks.monotonic(), severity: severity, body: body)
-        for attribute in attributes { encoder.set(dynamic: attribute.key, attribute.value) }
-        if let error { encoder.set(.errorType, error.rawValue) }
-        _ = encoder.endLog()
+        for attribute in attributes { recorder.encoder.set(dynamic: attribute.key, attribute.value) }
+        if let error { recorder.encoder.set(.errorType, error.rawValue) }
+        _ = recorder.encoder.endLog()
     }
 
     /// Records an amount of a counter (delta).
@@ -119,7 +119,7 @@ package struct OneShot: ~Copyable {
     ) {
         guard isEnabled else { return }
         let now = Clocks.wall()
-        _ = encoder.append(
+        _ = recorder.encoder.append(
             Point(instrument: 0, attributes: attributes, value: value),
             of: Instrument(name: name, kind: kind, unit: unit, description: ""), start: now,
             time: now)
@@ -127,9 +127,9 @@ package struct OneShot: ~Copyable {
 
     /// Sends what was recorded. Waits for the ack at most this long, and for the writing of a spool file.
     package consuming func deliver(waiting nanoseconds: UInt64 = ackNanoseconds) -> Outcome {
-        guard encoder.recordCount > 0 else { return .nothing }
+        guard recorder.encoder.recordCount > 0 else { return .nothing }
         let producer = ID128.random()
-        let sealed = encoder.seal(
+        let sealed = recorder.encoder.seal(
             SealHeader(
                 producer: producer, sequence: 1,
                 threshold: min(settings.sampler.threshold, BatchLimits.samplingThresholdMax),
@@ -220,4 +220,15 @@ package struct OneShot: ~Copyable {
         default: return nil
         }
     }
+}
+
+/// A reference to an encoder.
+///
+/// Optimised Swift 6.3.1 destroys members of an encoder that lies in `OneShot` itself before its
+/// initialiser has set them, and frees what was never allocated; behind a reference it does not.
+private final class Recorder {
+    var encoder: RecordEncoder
+
+    @inline(never)
+    init(resource: Resource) { encoder = RecordEncoder(resource: resource) }
 }

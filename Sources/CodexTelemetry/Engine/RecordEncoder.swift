@@ -242,7 +242,7 @@ struct SealHeader {
 
 /// Finds a name's place in the batch by the name's address: a small table, each name in the slot of
 /// its address, the last one wins.
-private struct NameTable: ~Copyable {
+struct NameTable: ~Copyable {
     private struct Slot {
         var start: UnsafePointer<UInt8>?
         var count: Int
