@@ -36,8 +36,10 @@ package struct BatchBuilder: ~Copyable, Sendable {
     /// Where scopes and metrics are written before they are looked up.
     var scratch: ByteWriter
     var record = OpenRecord()
-    /// The strings' indices of known texts by their numbers: `generation << 32 | index`.
-    var knownPlaces: [UInt64] = []
+    /// Where known texts stand, by their numbers.
+    var knownPlaces: [KnownPlace] = []
+    /// Keeps the last values alive, so that equal bits mean equal text.
+    var lastValues: [String] = []
     var lastTrace = TraceID.zero
     var lastTraceIndex = 0
     var valueCount = 0
@@ -328,4 +330,23 @@ struct OpenList: BitwiseCopyable, Sendable {
     var isOpen: Bool { start >= 0 }
 
     init() {}
+}
+
+/// Where a known text stands in the open batch, and the text that it last was the key of.
+///
+/// Most keys have the same value again and again (session, model). Two `String`s with equal bits
+/// are equal as long as one of them is kept alive: `BatchBuilder.lastValues` does.
+struct KnownPlace: BitwiseCopyable, Sendable {
+    /// `generation << 32 | index`.
+    var place: UInt64 = 0
+    /// The same of the last value.
+    var valuePlace: UInt64 = 0
+    /// The bits of the last value's `String`.
+    var value: (UInt64, UInt64) = (0, 0)
+    /// How often in a row the value was another; a key whose value always changes is left alone.
+    var misses = 0
+
+    static let missesMax = 8
+    /// Longer values are not kept alive.
+    static let valueBytesMax = 128
 }

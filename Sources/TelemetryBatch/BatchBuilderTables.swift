@@ -16,7 +16,7 @@ extension BatchBuilder {
     @inline(__always)
     mutating func find(_ known: KnownText) -> TextRef {
         if known.id < knownPlaces.count {
-            let place = knownPlaces[known.id]
+            let place = knownPlaces[known.id].place
             if place &>> 32 == strings.generation {
                 return TextRef(index: UInt32(truncatingIfNeeded: place))
             }
@@ -30,10 +30,44 @@ extension BatchBuilder {
         if known.id < KnownText.idsMax {
             if known.id >= knownPlaces.count {
                 let missing = known.id + 16 - knownPlaces.count
-                knownPlaces.append(contentsOf: repeatElement(0, count: missing))
+                knownPlaces.append(contentsOf: repeatElement(KnownPlace(), count: missing))
+                lastValues.append(contentsOf: repeatElement("", count: missing))
             }
-            knownPlaces[known.id] = strings.generation << 32 | UInt64(found.index)
+            knownPlaces[known.id].place = strings.generation << 32 | UInt64(found.index)
         }
+        return found
+    }
+
+    /// The reference of a known key's value, which is most often what it was the last time.
+    @inline(__always)
+    mutating func find(_ text: String, of key: KnownText) -> TextRef {
+        if key.id < knownPlaces.count {
+            let bits = unsafeBitCast(text, to: (UInt64, UInt64).self)
+            let known = knownPlaces[key.id]
+            if known.value == bits, known.valuePlace &>> 32 == strings.generation {
+                return TextRef(index: UInt32(truncatingIfNeeded: known.valuePlace))
+            }
+        }
+        return remember(text, of: key)
+    }
+
+    @inline(never)
+    private mutating func remember(_ text: String, of key: KnownText) -> TextRef {
+        let found = find(text)
+        guard key.id < knownPlaces.count, !found.isNone else { return found }
+        var known = knownPlaces[key.id]
+        let bits = unsafeBitCast(text, to: (UInt64, UInt64).self)
+        if known.value == bits {
+            known.misses = 0
+        } else {
+            known.misses += 1
+            if known.misses > KnownPlace.missesMax { return found }
+            if text.utf8.count > KnownPlace.valueBytesMax { return found }
+            lastValues[key.id] = text
+            known.value = bits
+        }
+        known.valuePlace = strings.generation << 32 | UInt64(found.index)
+        knownPlaces[key.id] = known
         return found
     }
 

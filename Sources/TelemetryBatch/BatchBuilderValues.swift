@@ -24,8 +24,8 @@ extension BatchBuilder {
 
     /// Writes an attribute with a known key and a text.
     package mutating func attribute(_ key: KnownText, _ value: String) {
-        let key = find(key)
-        write(key, find(value))
+        let name = find(key)
+        write(name, find(value, of: key))
     }
 
     /// Writes an attribute with a known key and a known text.

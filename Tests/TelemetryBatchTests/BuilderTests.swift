@@ -131,6 +131,31 @@ struct BuilderTests {
         #expect(builder.ref(Self.session).index == 2)
     }
 
+    @Test func `a key's value is followed through repetition, change and mutation`() throws {
+        var builder = BatchBuilder(producer: someProducer)
+        var value = "a text that is longer than fifteen bytes"
+        for round in 0..<40 {
+            builder.begin(baseTime: someTime)
+            var expected: [String] = []
+            span().write(&builder, scope: 0)
+            for step in 0..<6 {
+                if step == 3 { value.append("\(round)") }
+                if step == 4, round % 3 == 0 { value = String(value.dropLast(3)) }
+                let text = step == 5 ? "" : step == 2 ? "short \(round % 2)" : value
+                builder.attribute(Self.session, text)
+                expected.append(text)
+            }
+            #expect(builder.endRecord() == .appended)
+            let batch = try Batch(builder.finish(sequence: 1))
+            let read = try #require(BatchModel(batch).records.first)
+            guard case .span(let found) = read else {
+                Issue.record("no span")
+                return
+            }
+            #expect(found.attributes.map(\.value) == expected.map { .string($0) })
+        }
+    }
+
     @Test func `text that is not UTF-8 is repaired`() throws {
         var builder = BatchBuilder(producer: someProducer)
         builder.begin(baseTime: 0)
