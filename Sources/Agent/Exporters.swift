@@ -58,7 +58,7 @@ final class Exporters: Sendable {
                 LogProgress(
                     committed: log.committed, synced: log.synced,
                     storedRecords: log.statistics.stored.records)
-            }, logger: logger,
+            }, reportDamage: { log.report($0) }, logger: logger,
             makeExporter: { JournalExporter(configuration: config.exporter) })
     }
 

@@ -1,4 +1,5 @@
 package import Logging
+package import SegmentLog
 import Synchronization
 package import SystemIO
 
@@ -37,17 +38,20 @@ package final class ExporterRunner: Sendable {
     private let makeExporter: @Sendable () -> any Exporter
 
     /// A runner that reads the log of a state directory and keeps its cursor there as
-    /// `cursors/<name>.cursor`. `progress` tells how far the log is; nil reads the position file. Nothing
+    /// `cursors/<name>.cursor`. `progress` tells how far the log is; nil reads the position file.
+    /// `reportDamage` is told of damaged ranges that the reader meets. Nothing
     /// happens before `start`.
     package convenience init(
         name: String, startAt: StartPlace = .end, state: any Storage,
-        progress: (@Sendable () -> LogProgress)? = nil, time: any TimeSource = SystemTime(),
-        logger: Logger, makeExporter: @escaping @Sendable () -> any Exporter
+        progress: (@Sendable () -> LogProgress)? = nil,
+        reportDamage: (@Sendable (DamagedRange) -> Void)? = nil,
+        time: any TimeSource = SystemTime(), logger: Logger,
+        makeExporter: @escaping @Sendable () -> any Exporter
     ) {
         self.init(
             name: name, startAt: startAt, time: time, logger: logger,
             makeSource: { () throws(SourceError) in
-                try LogSource(state: state, progress: progress)
+                try LogSource(state: state, progress: progress, reportDamage: reportDamage)
             },
             makeStore: { () throws(SourceError) in try CursorFile(state: state, exporter: name) },
             makeExporter: makeExporter)

@@ -23,13 +23,16 @@ package struct LogProgress: Sendable, Equatable {
 final class LogSource: ExportSource {
     private let state: any Storage
     private let progress: (@Sendable () -> LogProgress)?
+    private let reportDamage: (@Sendable (DamagedRange) -> Void)?
     private var reader: LogReader
     let logID: String
 
     init(
-        state: any Storage, progress: (@Sendable () -> LogProgress)?
+        state: any Storage, progress: (@Sendable () -> LogProgress)?,
+        reportDamage: (@Sendable (DamagedRange) -> Void)? = nil
     ) throws(SourceError) {
         self.state = state
+        self.reportDamage = reportDamage
         self.progress = progress
         reader = try Self.open(state, .end, progress)
         guard let logID = reader.logID else { throw SourceError("there is no log yet") }
@@ -51,9 +54,12 @@ final class LogSource: ExportSource {
             switch item {
             case .batch(let found): return .batch(batch(found))
             case .damaged(let range):
-                // Its records, if they can be known, come as missed.
+                reportDamage?(range)
+                // Where the envelope is right its records are known; else they come as missed, once the
+                // reader is at a place whose count it knows.
                 return .lost(
-                    .damaged, records: 0, end: range.from, ordinal: reader.ordinal)
+                    .damaged, records: Int(range.envelope?.records ?? 0), end: reader.cursor,
+                    ordinal: reader.ordinal)
             case .missed(let range):
                 return .lost(
                     range.cause == .expired ? .expired : .damaged,
