@@ -1,6 +1,7 @@
 """`exec` stands in for the command that it runs: codes, signals, terminal; and its spans."""
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -282,6 +283,23 @@ class ExecRecords(AloneCase):
         self.assertEqual(self.agents(), [])
         self.telemetry("exec", "--", "true")
         self.assertEqual(len(self.records(2, "--operation", "command")), 2)
+
+    def test_what_clients_that_do_not_wait_sent_is_counted_as_stored(self):
+        for _ in range(5):
+            self.telemetry("exec", "--", "true")
+        self.records(5)
+
+        def settled():
+            status = json.loads(self.telemetry("status", "--json", check=False).stdout)
+            return status["intake"]["in_flight"]["records"] == 0 and status
+
+        status = eventually(settled, 10, "every batch has its outcome")
+        intake = status["intake"]
+        self.assertEqual(
+            intake["received"]["records"],
+            intake["stored"]["records"] + intake["duplicate"]["records"],
+        )
+        self.assertEqual(status["log"]["stored"]["records"], 5)
 
     @unittest.skipUnless(os.environ.get("CODEX_TELEMETRY_TEST_FULL"), "only with --full (a release build)")
     def test_it_costs_at_most_8_ms(self):

@@ -336,10 +336,10 @@ class Watchdog(SystemCase):
             PYTHON, f"{SOURCE}/Tests/EndToEnd/producer.py", INGEST, user="ada",
             stdin=-1, stdout=-3, stderr=-3, text=True,
         )
+        self.addCleanup(lambda: (stuck.kill(), stuck.wait()))
         stuck.stdin.write(given)
         stuck.stdin.close()
         eventually(lambda: self.restarts() > before, 20, "the watchdog restarts the agent")
-        stuck.wait(30)
         said = "\n".join(
             each["MESSAGE"] for each in self.host.journal("--unit", SERVICE) if each.get("_PID") == "1"
         )

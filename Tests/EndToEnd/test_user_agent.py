@@ -77,9 +77,10 @@ class UserAgent(UserCase):
         return dict(line.split("=", 1) for line in told.stdout.splitlines())
 
     def test_the_first_command_activates_it_and_its_span_reaches_the_journal(self):
+        self.ada("systemctl", "--user", "stop", "codex-telemetryd.service")
         self.assertEqual(self.service("ActiveState"), {"ActiveState": "inactive"})
         self.telemetry("exec", "--", "true")
-        self.assertEqual(self.service("ActiveState"), {"ActiveState": "active"})
+        eventually(lambda: self.service("ActiveState") == {"ActiveState": "active"}, 15, "it is up")
         entry = eventually(
             lambda: self.host.journal("-t", "codex-telemetry", "CODEX_OPERATION=codex.command"),
             15,
