@@ -247,6 +247,29 @@ class SystemAgent(SystemCase):
         self.assertEqual(journald["state"], "running", journald)
         self.assertNotIn("sent_unverified", json.dumps(journald))
 
+    def test_users_see_their_own_records_and_root_sees_all(self):
+        spans = {user: tool_span(time.time_ns()) for user in ("ada", "bob")}
+        for user, span in spans.items():
+            self.producer(user, span)
+
+        def seen(user):
+            told = self.telemetry("tail", "--json", "-n", "10000", user=user).stdout
+            ids = {json.loads(line).get("span_id") for line in told.splitlines()}
+            return {name for name, span in spans.items() if span["span_id"] in ids}
+
+        self.assertEqual(
+            {user: seen(user) for user in ("ada", "bob", None)},
+            {"ada": {"ada"}, "bob": {"bob"}, None: {"ada", "bob"}},
+        )
+
+    def test_commands_of_users_reach_the_system_agent(self):
+        self.telemetry("exec", "--", "sh", "-c", "exit 3", user="ada", check=False)
+        self.telemetry("emit", "event", "deploy.failed", "--severity", "error", user="bob")
+        command = self.entries(1, "CODEX_OPERATION=codex.command", "CODEX_ERROR_TYPE=nonzero_exit")[-1]
+        self.assertEqual((command["CODEX_PEER_UID"], command["PRIORITY"]), ("2001", "3"))
+        event = self.entries(1, "CODEX_NAME=deploy.failed")[-1]
+        self.assertEqual((event["CODEX_RECORD"], event["CODEX_PEER_UID"]), ("event", "2002"))
+
     def outside_pid(self):
         """The agent's process as this machine numbers it."""
         inside = self.main_pid()
