@@ -18,11 +18,11 @@ package struct JournalConfiguration: Sendable, Equatable {
     package var entriesPerSecond: UInt64? = 1000
     /// Bytes of entries a day (UTC). Key `bytes_per_day_max`, default 1,024; nil (0 in the file): no cap.
     package var bytesPerDay: UInt64? = 1024 << 20
-    /// The lowest severity number of a log event that becomes an entry: INFO. Key `severity_min`.
+    /// The lowest severity number of a log event that becomes an entry: INFO.
     package var severityMin: UInt8 = 9
-    /// journald's socket; of another namespace by choice. Key `socket`.
+    /// journald's socket; of another namespace by choice.
     package var socketPath = "/run/systemd/journal/socket"
-    /// The journal's namespace, nil for the usual one. Key `namespace`.
+    /// The journal's namespace, nil for the usual one.
     package var namespace: String?
 
     /// The defaults.
