@@ -56,11 +56,6 @@ let package = Package(
             name: "CodexTelemetry",
             dependencies: ["ByteCoding", "TelemetryBatch", "SystemIO", "Places", "CThreadState"],
             swiftSettings: strict),
-        .executableTarget(
-            name: "client-bench",
-            dependencies: [
-                "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO",
-            ], path: "contrib/bench/client", swiftSettings: strict),
         // Opaque batches on disk.
         .target(
             name: "SegmentLog", dependencies: ["ByteCoding", "SystemIO"], swiftSettings: strict),
@@ -124,6 +119,14 @@ let package = Package(
         .executableTarget(
             name: "batch-load", dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch"],
             path: "contrib/bench/load", swiftSettings: strict),
+        // What emitting costs the instrumented process.
+        .target(name: "CAllocationCount", path: "contrib/bench/allocations"),
+        .executableTarget(
+            name: "client-bench",
+            dependencies: [
+                "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO", "Places",
+                "CAllocationCount",
+            ], path: "contrib/bench/client", swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),

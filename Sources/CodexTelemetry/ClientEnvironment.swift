@@ -29,23 +29,20 @@ package struct ClientEnvironment: Sendable, Equatable {
         isEnabled = Self.isEnabled(environment, userFileExists, isExplicit, &warnings)
         serviceName = environment("CODEX_OTEL_SERVICE_NAME").flatMap { $0.isEmpty ? nil : $0 }
         sampler = Self.sampler(environment("CODEX_OTEL_SAMPLE_RATE"), &warnings)
-        printsToConsole = (environment("CODEX_OTEL_EXPORTER") ?? "").split(separator: ",")
-            .contains { Text.lowercased(Text.trimmed($0)) == "console" }
+        printsToConsole = Self.printsToConsole(environment("CODEX_OTEL_EXPORTER"), &warnings)
         exporterVariables = names.filter(Self.namesAnExporter).sorted()
-        self.warnings = isEnabled ? warnings : warnings.filter { $0.contains("ENABLED") }
+        // Nobody who has not switched it on is bothered, but for the switch itself.
+        self.warnings =
+            isEnabled ? warnings : warnings.filter { $0.hasPrefix("CODEX_OTEL_ENABLED") }
     }
 
     private static func isEnabled(
         _ environment: (String) -> String?, _ userFileExists: () -> Bool, _ isExplicit: Bool,
         _ warnings: inout [String]
     ) -> Bool {
-        if let disabled = environment("OTEL_SDK_DISABLED") {
-            switch Text.lowercased(Text.trimmed(disabled)) {
-            case "true": return false
-            case "false", "": break
-            default:
-                warnings.append(warning("OTEL_SDK_DISABLED", disabled, "true or false", "false"))
-            }
+        // Only `true` disables (OpenTelemetry, "Environment Variable Specification": booleans).
+        if Text.lowercased(Text.trimmed(environment("OTEL_SDK_DISABLED") ?? "")) == "true" {
+            return false
         }
         guard let enabled = environment("CODEX_OTEL_ENABLED") else {
             return isExplicit || userFileExists()
@@ -71,6 +68,19 @@ package struct ClientEnvironment: Sendable, Equatable {
             return .everything
         }
         return sampler
+    }
+
+    /// Only `console` is for this side; the other names are the agent's.
+    private static func printsToConsole(_ text: String?, _ warnings: inout [String]) -> Bool {
+        let known = ["console", "otlp", "jaeger", "journald", "file", "none"]
+        let names = (text ?? "").split(separator: ",").map { Text.lowercased(Text.trimmed($0)) }
+        if names.contains(where: { !$0.isEmpty && !known.contains($0) }) {
+            warnings.append(
+                warning(
+                    "CODEX_OTEL_EXPORTER", text ?? "", "a list of " + known.joined(separator: ", "),
+                    "those of them that it names"))
+        }
+        return names.contains("console")
     }
 
     private static func warning(

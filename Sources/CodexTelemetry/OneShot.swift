@@ -71,9 +71,12 @@ package struct OneShot: ~Copyable {
         recorder.encoder.beginSpan(
             dynamic: name, context, start: start.nanoseconds, end: end.nanoseconds, kind: kind,
             status: error == nil ? status : .error)
-        for attribute in attributes { recorder.encoder.set(dynamic: attribute.key, attribute.value) }
+        for attribute in attributes {
+            recorder.encoder.set(dynamic: attribute.key, attribute.value)
+        }
         if let error { recorder.encoder.set(.errorType, error.rawValue) }
-        _ = recorder.encoder.endSpan(traceState: context.traceState)
+        recorder.encoder.traceState(context.traceState)
+        _ = recorder.encoder.endSpan()
     }
 
     /// Records an event, in the trace that the environment names (none if it names none).
@@ -85,7 +88,9 @@ package struct OneShot: ~Copyable {
         guard isEnabled, context?.isSampled ?? true else { return }
         recorder.encoder.beginLog(
             dynamic: name, context, time: Clocks.monotonic(), severity: severity, body: body)
-        for attribute in attributes { recorder.encoder.set(dynamic: attribute.key, attribute.value) }
+        for attribute in attributes {
+            recorder.encoder.set(dynamic: attribute.key, attribute.value)
+        }
         if let error { recorder.encoder.set(.errorType, error.rawValue) }
         _ = recorder.encoder.endLog()
     }
@@ -132,7 +137,7 @@ package struct OneShot: ~Copyable {
         let sealed = recorder.encoder.seal(
             SealHeader(
                 producer: producer, sequence: 1,
-                threshold: min(settings.sampler.threshold, BatchLimits.samplingThresholdMax),
+                threshold: settings.threshold,
                 dropped: RecordCounts()))
         if settings.printsToConsole { ConsolePrinter().print(sealed) }
         let hello = Hello(

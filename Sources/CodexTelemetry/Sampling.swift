@@ -36,6 +36,15 @@ public struct Sampler: Sendable, Equatable {
         return String(digits)
     }
 
+    /// The threshold that a parent's trace state names (`ot=th:`), 0 if it names none: its trace was
+    /// kept by it, whatever our own rate is.
+    static func threshold(in traceState: String) -> UInt64 {
+        guard let digits = OTelTraceState.value("th", in: traceState), digits.utf8.count <= 14,
+            !digits.isEmpty, let value = Hex.value(digits.utf8)
+        else { return 0 }
+        return value << UInt64(4 * (14 - digits.utf8.count))
+    }
+
     /// A root's decision, and the trace state that tells others of it. All kept needs no words.
     func root(_ id: TraceContext.TraceID) -> (isSampled: Bool, traceState: String) {
         guard threshold > 0 else { return (true, "") }

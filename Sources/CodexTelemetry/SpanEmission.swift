@@ -19,13 +19,25 @@ extension Telemetry {
     ///   - start: when it began.
     ///   - end: when it ended; nil: now.
     ///   - error: why it failed; makes the status `error` and sets `error.type`.
+    @inlinable
     public func emitSpan(
         _ name: AttributeKey, _ context: TraceContext, start: Instant, end: Instant? = nil,
         kind: SpanKind = .internal, status: SpanStatus = .unset, error: ErrorType? = nil,
         attributes: (inout AttributeWriter) -> Void = { _ in }
     ) {
+        guard isEnabled, context.isSampled else { return }
+        record(
+            name, context, start: start, end: end, kind: kind, status: status, error: error,
+            attributes: attributes)
+    }
+
+    @usableFromInline
+    func record(
+        _ name: AttributeKey, _ context: borrowing TraceContext, start: Instant, end: Instant?,
+        kind: SpanKind, status: SpanStatus, error: ErrorType?,
+        attributes: (inout AttributeWriter) -> Void
+    ) {
         guard let engine else { return }
-        guard context.isSampled else { return }
         guard let shard = engine.takeShard() else { return }
         let end = end?.nanoseconds ?? Clocks.monotonic()
         shard.pointee.encoder.beginSpan(
@@ -34,14 +46,8 @@ extension Telemetry {
         var writer = AttributeWriter(shard: shard)
         attributes(&writer)
         if let error { writer.set(.errorType, error) }
-        var traceState = ""
-        if let luggage = context.luggage {
-            engine.describe(luggage, &writer)
-            traceState = luggage.traceState
-        }
-        if !shard.pointee.encoder.endSpan(traceState: traceState) {
-            shard.pointee.dropped.spans += 1
-        }
+        if context.luggage != nil { engine.describe(context, &writer) }
+        if !shard.pointee.encoder.endSpan() { shard.pointee.dropped.spans += 1 }
         engine.giveBack(shard)
     }
 
@@ -130,6 +136,14 @@ public struct AttributeWriter: ~Copyable {
 }
 
 extension EngineReference {
+    /// What a span says of a context with luggage: session, originator, trace state.
+    @inline(never)
+    func describe(_ context: borrowing TraceContext, _ writer: inout AttributeWriter) {
+        guard let luggage = context.luggage else { return }
+        describe(luggage, &writer)
+        writer.shard.pointee.encoder.traceState(luggage.traceState)
+    }
+
     /// The session that a context carries, if it is another than the process's (which stands in the
     /// resource, once a batch).
     func describe(_ luggage: Luggage, _ writer: inout AttributeWriter) {

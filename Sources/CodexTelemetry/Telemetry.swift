@@ -1,6 +1,5 @@
 internal import CThreadState
 internal import Places
-internal import Synchronization
 internal import SystemIO
 internal import TelemetryBatch
 
@@ -10,22 +9,24 @@ internal import TelemetryBatch
 /// blocks, throws, or delays the process's exit; without an agent records wait in a spool file. Off,
 /// which is the default (see `bootstrap`), a call is one branch. Handles are a pointer: copy them.
 public struct Telemetry: Sendable {
-    // Sound to share: engines are never freed and guard what changes in them.
-    let engine: EngineReference?
+    /// The engine, nil while telemetry is off: a pointer, so that a call that records nothing is one
+    /// branch in the caller's own code. Sound to share: engines are never freed, and guard what changes
+    /// in them.
+    @usableFromInline nonisolated(unsafe) let handle: UnsafeMutableRawPointer?
+
+    var engine: EngineReference? {
+        handle.map { EngineReference(pointer: $0.assumingMemoryBound(to: Engine.self)) }
+    }
 
     /// Whether anything is recorded. Ask before costly preparations.
-    public var isEnabled: Bool { engine != nil }
+    @inlinable
+    public var isEnabled: Bool { handle != nil }
 
     /// Telemetry that records nothing.
-    public static let disabled = Telemetry(engine: nil)
+    public static var disabled: Telemetry { Telemetry(engine: nil) }
 
     /// The process's instance; records nothing until `bootstrap`, and after it only if telemetry is on.
-    public static var shared: Telemetry {
-        Telemetry(
-            engine: cts_load_shared().map {
-                EngineReference(pointer: $0.assumingMemoryBound(to: Engine.self))
-            })
-    }
+    public static var shared: Telemetry { Telemetry(handle: cts_load_shared()) }
 
     /// Sets up `shared` by the environment's rule: on if `CODEX_OTEL_ENABLED` is true, 1, yes or on, or
     /// if it is unset and `~/.codex/otel-config.yaml` exists; `OTEL_SDK_DISABLED=true` turns it off
@@ -37,15 +38,19 @@ public struct Telemetry: Sendable {
             guard !isDone else { return }
             isDone = true
             let made = Telemetry(configuration)
-            cts_store_shared(made.engine.map { UnsafeMutableRawPointer($0.pointer) })
+            cts_store_shared(made.handle)
         }
         return shared
     }
 
     // Guards the one bootstrap.
-    private static let bootstrapping = Mutex(false)
+    private static let bootstrapping = Gate(false)
 
-    init(engine: EngineReference?) { self.engine = engine }
+    init(engine: EngineReference?) {
+        handle = engine.map { UnsafeMutableRawPointer($0.pointer) }
+    }
+
+    init(handle: UnsafeMutableRawPointer?) { self.handle = handle }
 
     /// An instance of its own, by the same rule: for tests and for programs in programs. It lives as
     /// long as the process.

@@ -135,6 +135,22 @@ final class FakeAgent: Sendable {
         }
     }
 
+    /// A peer that has gone may still have left batches to read.
+    private func answer(_ frame: Frame, _ socket: borrowing UnixSocket) {
+        do { try socket.sendAll(frame.encoded.span.bytes) } catch { return }
+    }
+
+    /// What the agent and the spool have together: a batch that is in both counts once, as for a drainer.
+    func names(with scratch: Scratch) throws -> [String] {
+        var seen: Set<String> = []
+        let spooled = try scratch.spooled().values.flatMap { $0 }
+        return try (state.withLock { $0.batches } + spooled).flatMap { bytes -> [String] in
+            let header = try Batch(bytes).header
+            let isNew = seen.insert("\(header.producer.hex) \(header.sequence)").inserted
+            return isNew ? try Self.names(bytes) : []
+        }
+    }
+
     /// False: close.
     private func take(_ frame: Frame, _ socket: borrowing UnixSocket) throws -> Bool {
         switch frame.type {
@@ -145,11 +161,11 @@ final class FakeAgent: Sendable {
                 return (state.highest[hello.producer] ?? 0, state.manner == .silent)
             }
             guard hello.readsAnswers, !isSilent else { return true }
-            try socket.sendAll(
+            answer(
                 Welcome(
                     logID: ID128(high: 1, low: 1), storedSequence: stored, windowBytes: 1 << 20,
                     synced: 0
-                ).frame.encoded.span.bytes)
+                ).frame, socket)
             return true
         case .batch: return try take(batch: frame.body, socket)
         default: return true
@@ -184,7 +200,7 @@ final class FakeAgent: Sendable {
             if state.manner == .silent || state.manner == .stalls { return (nil, true) }
             return (Ack(sequence: header.sequence, offset: 8, synced: 0).frame, true)
         }
-        if let frame = answer.frame { try socket.sendAll(frame.encoded.span.bytes) }
+        if let frame = answer.frame { self.answer(frame, socket) }
         return answer.goesOn
     }
 }

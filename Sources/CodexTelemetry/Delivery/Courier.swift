@@ -5,6 +5,9 @@ internal import TelemetryBatch
 
 /// What became of a producer's records so far.
 package struct DeliveryStatistics: Sendable, Equatable {
+    /// Batches made, and their bytes without frame headers.
+    package var sealedBatches = 0
+    package var sealedBytes = 0
     /// Batches and records that an agent acknowledged.
     package var ackedBatches = 0
     package var acked = RecordCounts()

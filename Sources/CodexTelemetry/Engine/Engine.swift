@@ -70,6 +70,13 @@ struct Settings: Sendable {
     var sessionID: String
     var originator: String?
 
+    /// The threshold of the batches' headers: that of the trace that the process joined, else our own.
+    var threshold: UInt64 {
+        let threshold =
+            remoteParent.map { Sampler.threshold(in: $0.traceState) } ?? sampler.threshold
+        return min(threshold, BatchLimits.samplingThresholdMax)
+    }
+
     /// What emits the records of a process.
     func resource(ofProcess pid: Int32) -> Resource {
         var resource = resource

@@ -83,7 +83,7 @@ extension EngineReference {
     }
 
     private static func finishAll() {
-        forEach { $0.finish(within: 4_000_000) }
+        forEach { $0.finish() }
     }
 }
 
@@ -108,8 +108,13 @@ extension EngineReference {
     var hasRecords: Bool {
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
-            // A shard that is taken is getting one.
-            guard shard.pointee.tryLock() else { return true }
+            guard shard.pointee.tryLock() else {
+                // One that is taken is getting a record; the others hold nothing of this process's.
+                if shard.pointee.lock.load(ordering: .relaxed) <= Shard.LockState.taken {
+                    return true
+                }
+                continue
+            }
             let count = shard.pointee.encoder.recordCount
             shard.pointee.unlock()
             if count > 0 { return true }
@@ -124,18 +129,11 @@ extension EngineReference {
     }
 
     /// Seals what there is into batches and hands them to the courier; whether there was any.
-    func collect(_ books: inout Office.Books, metrics: borrowing Mutex<MetricStore>) -> Bool {
+    func collect(_ books: inout Office.Books, metrics: Gate<MetricStore>) -> Bool {
         var found = false
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
-            var rounds = 0
-            while !shard.pointee.tryLock() {
-                // The holder may have died with its thread; the others' records still go out.
-                rounds += 1
-                guard rounds < Engine.lockRounds else { break }
-                if rounds < 20 { cts_pause() } else { cts_yield() }
-            }
-            guard rounds < Engine.lockRounds else { continue }
+            guard lock(shard) else { continue }
             let dropped = shard.pointee.dropped
             shard.pointee.dropped = RecordCounts()
             let count = shard.pointee.encoder.recordCount
@@ -157,8 +155,19 @@ extension EngineReference {
         return found
     }
 
+    /// Takes a shard's lock; false if it holds nothing of this process's, or its holder was put to sleep
+    /// by the kernel: then its records go out with the next flush.
+    private func lock(_ shard: UnsafeMutablePointer<Shard>) -> Bool {
+        for round in 0..<Engine.lockRounds {
+            if shard.pointee.tryLock() { return true }
+            if shard.pointee.lock.load(ordering: .relaxed) > Shard.LockState.taken { return false }
+            if round < 20 { cts_pause() } else { cts_yield() }
+        }
+        return false
+    }
+
     private func collectPoints(
-        _ books: inout Office.Books, _ metrics: borrowing Mutex<MetricStore>
+        _ books: inout Office.Books, _ metrics: Gate<MetricStore>
     ) -> Bool {
         let now = Clocks.wall()
         let drained: (instruments: [Instrument], points: [Point], start: UInt64, dropped: Int) =
@@ -197,7 +206,7 @@ extension EngineReference {
     private func header(_ books: inout Office.Books) -> SealHeader {
         SealHeader(
             producer: books.courier.machine.producer, sequence: books.courier.machine.sequence,
-            threshold: min(settings.sampler.threshold, BatchLimits.samplingThresholdMax),
+            threshold: settings.threshold,
             dropped: books.untold)
     }
 
@@ -205,6 +214,8 @@ extension EngineReference {
         _ sealed: OutgoingBatch, _ books: inout Office.Books, told: RecordCounts
     ) {
         books.console?.print(sealed)
+        books.sealedBatches += 1
+        books.sealedBytes += sealed.frame.count - FrameHeader.byteCount
         if books.courier.enqueue(sealed) {
             books.untold = RecordCounts()
         } else {
@@ -221,36 +232,39 @@ extension EngineReference {
         office.books.withLock { books in
             var report = books.courier.report
             report.dropped += books.dropped
+            report.sealedBatches = books.sealedBatches
+            report.sealedBytes = books.sealedBytes
             return report
         }
     }
 
-    /// Sends what there is, waits for its ack a little, spools the rest: at exit. Never longer than
-    /// `nanoseconds` and the writing of a file.
-    func finish(within nanoseconds: UInt64) {
+    /// How long the end waits for an ack, and for the flushing thread to finish what it is at.
+    static let lastAckNanoseconds: UInt64 = 3_000_000
+    static let lastLockNanoseconds: UInt64 = 50_000_000
+
+    /// Sends what there is, waits for its ack a little, spools the rest: at exit.
+    func finish() {
         // Nothing was ever recorded: nothing to do, and no office to make.
         guard pointer.pointee.office.load(ordering: .acquiring) != nil || hasRecords else { return }
-        let deadline = Clocks.monotonic() + nanoseconds
         let office = office
-        var isDone = false
-        while !isDone {
-            // The flushing thread holds the books only while it works without waiting.
-            let interest: (number: Int32, what: Readiness)?? = office.books.withLockIfAvailable {
-                books in
+        // The thread takes the books no more; it holds them only while it works without waiting.
+        office.endThread()
+        let start = Clocks.monotonic()
+        var isSettled = false
+        while !isSettled {
+            let interest = office.books.withLock(until: start + Self.lastLockNanoseconds) { books in
                 _ = office.flush(&books)
-                return books.courier.machine.queue.isEmpty ? .none : books.courier.interest
+                return books.courier.machine.queue.isEmpty ? nil : books.courier.interest
             }
             let now = Clocks.monotonic()
-            guard let interest else {
-                guard now < deadline else { return }
-                Bell.pause(nanoseconds: 200_000)
-                continue
+            let deadline = start + Self.lastAckNanoseconds
+            if let interest = interest ?? nil, now < deadline {
+                Bell.wait(on: interest, nanoseconds: deadline - now)
+            } else {
+                isSettled = true
             }
-            guard let interest, now < deadline else { break }
-            Bell.wait(on: interest, nanoseconds: min(deadline - now, 2_000_000))
-            isDone = Clocks.monotonic() >= deadline
         }
-        _ = office.books.withLockIfAvailable { books in
+        _ = office.books.withLock(until: start + Self.lastLockNanoseconds) { books in
             _ = office.flush(&books)
             books.courier.end()
             _ = books.courier.pump()
@@ -261,14 +275,10 @@ extension EngineReference {
     func shutdown() {
         let office = office
         office.stop()
-        finish(within: 4_000_000)
+        finish()
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
-            var rounds = 0
-            while !shard.pointee.tryLock(), rounds < Engine.lockRounds {
-                rounds += 1
-                cts_yield()
-            }
+            _ = lock(shard)
             shard.pointee.lock.store(Shard.LockState.shut, ordering: .releasing)
         }
         office.books.withLock { books in

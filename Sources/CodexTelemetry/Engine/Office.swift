@@ -16,26 +16,28 @@ final class Office: Sendable {
         var untold = RecordCounts()
         /// Dropped since the start.
         var dropped = RecordCounts()
+        var sealedBatches = 0
+        var sealedBytes = 0
         var console: ConsolePrinter?
     }
 
     let engine: EngineReference
-    let books: Mutex<Books>
-    let metrics: Mutex<MetricStore>
+    let books: Gate<Books>
+    let metrics: Gate<MetricStore>
     let generation: UInt32
     /// A shard holds much: flush before the interval ends.
     let needsFlush = Atomic<Bool>(false)
     private let stops = Atomic<Bool>(false)
     /// 0 not started, 1 starting or running, 2 impossible or ended.
     private let threadState = Atomic<Int>(0)
-    private let thread = Mutex<SystemThread?>(nil)
+    private let thread = Gate<SystemThread?>(nil)
     private let bell: Bell?
 
     init(engine: EngineReference, generation: UInt32) {
         self.engine = engine
         self.generation = generation
         let settings = engine.settings
-        books = Mutex(
+        books = Gate(
             Books(
                 courier: Courier(
                     limits: settings.limits, surroundings: settings.surroundings,
@@ -43,7 +45,7 @@ final class Office: Sendable {
                 spare: RecordEncoder(resource: engine.resource),
                 points: RecordEncoder(resource: engine.resource),
                 console: settings.printsToConsole ? ConsolePrinter() : nil))
-        metrics = Mutex(MetricStore(now: Clocks.wall()))
+        metrics = Gate(MetricStore(now: Clocks.wall()))
         bell = settings.startsThread ? Bell() : nil
     }
 
@@ -67,10 +69,15 @@ final class Office: Sendable {
         }
     }
 
-    /// Ends the thread and waits for it: at most one round of non-blocking work.
-    func stop() {
+    /// Ends the thread without waiting for it.
+    func endThread() {
         stops.store(true, ordering: .releasing)
         bell?.ring()
+    }
+
+    /// Ends the thread and waits for it: at most one round of non-blocking work.
+    func stop() {
+        endThread()
         let running = thread.withLock { thread in
             let running = thread
             thread = nil

@@ -18,7 +18,8 @@ struct RecordEncoder: ~Copyable {
         builder = BatchBuilder(producer: .zero, bytesMax: Engine.shardBytesMax)
     }
 
-    var recordCount: Int { builder.recordCount }
+    /// Records in the batch: counted here, since the builder's count is a call away.
+    private(set) var recordCount = 0
     var byteCount: Int { builder.byteCount }
 
     @inline(never)
@@ -32,11 +33,12 @@ struct RecordEncoder: ~Copyable {
 
     // MARK: - Spans and events
 
+    @inline(__always)
     mutating func beginSpan(
         _ name: AttributeKey, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
         kind: SpanKind, status: SpanStatus
     ) {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         beginSpan(ref(name), context, start, end, kind, status)
     }
 
@@ -45,28 +47,29 @@ struct RecordEncoder: ~Copyable {
         dynamic name: String, _ context: borrowing TraceContext, start: UInt64, end: UInt64,
         kind: SpanKind, status: SpanStatus
     ) {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         beginSpan(builder.ref(Self.cut(name)), context, start, end, kind, status)
     }
 
+    @inline(__always)
     private mutating func beginSpan(
         _ name: TextRef, _ context: borrowing TraceContext, _ start: UInt64, _ end: UInt64,
         _ kind: SpanKind, _ status: SpanStatus
     ) {
         builder.beginSpan(
-            name: name, kind: .init(rawValue: kind.rawValue) ?? .unspecified,
-            status: .init(rawValue: status.rawValue) ?? .unset,
+            name: name, kind: kind.forBatch, status: status.forBatch,
             trace: TelemetryBatch.TraceID(high: context.traceID.high, low: context.traceID.low),
             span: TelemetryBatch.SpanID(rawValue: context.spanID.rawValue),
             parent: TelemetryBatch.SpanID(rawValue: context.parentSpanID.rawValue),
-            start: start &+ wallOffset, duration: end > start ? end &- start : 0)
+            start: start &+ wallOffset, duration: end > start ? end &- start : 0,
+            scope: 0)
     }
 
     mutating func beginLog(
         _ name: AttributeKey, _ context: borrowing TraceContext?, time: UInt64,
         severity: Severity, body: String
     ) {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         beginLog(ref(name), context, time, severity, body)
     }
 
@@ -75,7 +78,7 @@ struct RecordEncoder: ~Copyable {
         dynamic name: String, _ context: borrowing TraceContext?, time: UInt64,
         severity: Severity, body: String
     ) {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         beginLog(builder.ref(Self.cut(name)), context, time, severity, body)
     }
 
@@ -95,44 +98,62 @@ struct RecordEncoder: ~Copyable {
         if !body.isEmpty { builder.body(builder.ref(Self.cut(body))) }
     }
 
-    /// Ends a span.
-    mutating func endSpan(traceState: String = "") -> Bool {
-        if !traceState.isEmpty { builder.traceState(builder.ref(traceState)) }
-        return end(\.spans)
+    /// W3C `tracestate`: after the attributes.
+    mutating func traceState(_ state: String) {
+        if !state.isEmpty { builder.traceState(builder.ref(state)) }
     }
 
-    /// Ends an event.
-    mutating func endLog() -> Bool { end(\.logs) }
+    /// Ends a span. False: it passed a limit or found no room, and left no trace.
+    @inline(__always)
+    mutating func endSpan() -> Bool {
+        guard end() else { return false }
+        counts.spans &+= 1
+        return true
+    }
 
-    /// False: the record passed a limit or found no room, and left no trace.
-    private mutating func end(_ kind: WritableKeyPath<RecordCounts, Int>) -> Bool {
-        guard builder.endRecord() == .appended else {
+    /// Ends an event, likewise.
+    mutating func endLog() -> Bool {
+        guard end() else { return false }
+        counts.logs &+= 1
+        return true
+    }
+
+    private mutating func endPoint() -> Bool {
+        guard end() else { return false }
+        counts.points &+= 1
+        return true
+    }
+
+    @inline(__always)
+    private mutating func end() -> Bool {
+        guard case .appended = builder.endRecord() else {
             // What the record added to the string table is gone again.
             names.forget()
             return false
         }
-        counts[keyPath: kind] &+= 1
+        recordCount &+= 1
         return true
     }
 
     // MARK: - Attributes
 
+    @inline(__always)
     mutating func set(_ key: AttributeKey, _ value: String) {
         let key = ref(key)
-        if value.utf8.count <= AttributeWriter.textBytesMax {
-            builder.attribute(key, builder.ref(value))
-        } else {
-            builder.attribute(key, builder.ref(Self.cut(value)))
-        }
+        builder.attribute(key, ref(value))
     }
 
+    @inline(__always)
     mutating func set(_ key: AttributeKey, literal value: AttributeKey) {
         let key = ref(key)
         builder.attribute(key, ref(value))
     }
 
+    @inline(__always)
     mutating func set(_ key: AttributeKey, _ value: Int64) { builder.attribute(ref(key), value) }
+    @inline(__always)
     mutating func set(_ key: AttributeKey, _ value: Double) { builder.attribute(ref(key), value) }
+    @inline(__always)
     mutating func set(_ key: AttributeKey, _ value: Bool) { builder.attribute(ref(key), value) }
 
     mutating func set(_ key: AttributeKey, _ value: AttributeValue) {
@@ -153,8 +174,27 @@ struct RecordEncoder: ~Copyable {
         }
     }
 
+    @inline(__always)
+    private mutating func ref(_ text: String) -> TextRef {
+        let bits = TextBits(text)
+        if let known = names.find(bits) { return known }
+        return add(text, bits)
+    }
+
+    @inline(never)
+    private mutating func add(_ text: String, _ bits: TextBits) -> TextRef {
+        let ref = builder.ref(Self.cut(text))
+        names.insert(bits, ref)
+        return ref
+    }
+
+    @inline(__always)
     private mutating func ref(_ name: AttributeKey) -> TextRef {
-        if let known = names.find(name) { return known }
+        names.find(name) ?? add(name)
+    }
+
+    @inline(never)
+    private mutating func add(_ name: AttributeKey) -> TextRef {
         let ref = builder.ref(utf8: UnsafeRawBufferPointer(name.bytes))
         names.insert(name, ref)
         return ref
@@ -174,7 +214,7 @@ struct RecordEncoder: ~Copyable {
     mutating func append(_ point: Point, of instrument: Instrument, start: UInt64, time: UInt64)
         -> Bool
     {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         guard let metric = builder.index(of: instrument.forBatch) else { return false }
         switch point.value {
         case .sum(let sum):
@@ -196,7 +236,7 @@ struct RecordEncoder: ~Copyable {
             builder.exponentialBuckets(
                 positive: histogram.positive.forBatch, negative: histogram.negative.forBatch)
         }
-        return end(\.points)
+        return endPoint()
     }
 
     private mutating func set(_ attributes: [Attribute]) {
@@ -207,7 +247,7 @@ struct RecordEncoder: ~Copyable {
 
     /// The batch as a frame, with this header. The encoder is empty after it.
     mutating func seal(_ header: SealHeader) -> OutgoingBatch {
-        if builder.isEmpty { beginBatch() }
+        if recordCount == 0 { beginBatch() }
         builder.producer = header.producer
         let dropped = DroppedCounts(
             spans: UInt32(clamping: header.dropped.spans),
@@ -228,6 +268,7 @@ struct RecordEncoder: ~Copyable {
         builder.reset()
         names.forget()
         counts = RecordCounts()
+        recordCount = 0
         return sealed
     }
 }
@@ -240,51 +281,31 @@ struct SealHeader {
     var dropped: RecordCounts
 }
 
-/// Finds a name's place in the batch by the name's address: a small table, each name in the slot of
-/// its address, the last one wins.
-struct NameTable: ~Copyable {
-    private struct Slot {
-        var start: UnsafePointer<UInt8>?
-        var count: Int
-        var ref: UInt32
-        /// Of an older generation: not valid.
-        var generation: UInt32
+extension SpanKind {
+    /// The codec's form of it: the same numbers.
+    @inline(__always)
+    fileprivate var forBatch: TelemetryBatch.SpanKind {
+        switch self {
+        case .unspecified: .unspecified
+        case .internal: .internal
+        case .server: .server
+        case .client: .client
+        case .producer: .producer
+        case .consumer: .consumer
+        }
     }
+}
 
-    private static let size = 256
-    private let slots: UnsafeMutablePointer<Slot>
-    private var generation: UInt32 = 1
-
-    init() {
-        slots = .allocate(capacity: Self.size)
-        slots.initialize(
-            repeating: Slot(start: nil, count: 0, ref: 0, generation: 0), count: Self.size)
+extension SpanStatus {
+    /// The codec's form of it: the same numbers.
+    @inline(__always)
+    fileprivate var forBatch: TelemetryBatch.SpanStatus {
+        switch self {
+        case .unset: .unset
+        case .ok: .ok
+        case .error: .error
+        }
     }
-
-    deinit { slots.deallocate() }
-
-    /// Sound: the slot's number is below `size`, which is a power of two.
-    private func slot(_ name: AttributeKey) -> UnsafeMutablePointer<Slot> {
-        let address = UInt(bitPattern: name.start)
-        // Literals lie close together: the low bits tell them apart, a product spreads them.
-        let mixed = address &* 0x9E37_79B9_7F4A_7C15
-        return slots + Int(truncatingIfNeeded: mixed &>> 56)
-    }
-
-    func find(_ name: AttributeKey) -> TextRef? {
-        let slot = slot(name)
-        guard slot.pointee.start == name.start, slot.pointee.count == name.count,
-            slot.pointee.generation == generation
-        else { return nil }
-        return TextRef(index: slot.pointee.ref)
-    }
-
-    mutating func insert(_ name: AttributeKey, _ ref: TextRef) {
-        slot(name).pointee = Slot(
-            start: name.start, count: name.count, ref: ref.index, generation: generation)
-    }
-
-    mutating func forget() { generation &+= 1 }
 }
 
 extension Instrument {

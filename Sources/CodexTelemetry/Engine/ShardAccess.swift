@@ -4,6 +4,7 @@ internal import Synchronization
 /// The way of a record into a shard.
 extension EngineReference {
     /// A shard with its lock taken; nil if none could be had in bounded time (counted).
+    @inline(__always)
     func takeShard() -> UnsafeMutablePointer<Shard>? {
         // No division: shardCount is a power of two.
         let count = pointer.pointee.shardCount
@@ -52,11 +53,14 @@ extension EngineReference {
     }
 
     /// Gives the shard back after a record, and tells the flushing thread if it must know.
+    @inline(__always)
     func giveBack(_ shard: UnsafeMutablePointer<Shard>) {
-        // The batch's builder has just begun: somebody must send it.
-        let isFirst = shard.pointee.encoder.recordCount == 1
+        let count = shard.pointee.encoder.recordCount
+        // The batch has just begun: somebody must send it. Its size is asked only now and then.
+        let isFirst = count == 1
         let isFull =
-            shard.pointee.encoder.byteCount >= Engine.flushBytes && !shard.pointee.isFullAnnounced
+            count & 15 == 0 && !shard.pointee.isFullAnnounced
+            && shard.pointee.encoder.byteCount >= Engine.flushBytes
         if isFull { shard.pointee.isFullAnnounced = true }
         shard.pointee.unlock()
         if isFirst || isFull { announce(isFull: isFull) }
