@@ -47,7 +47,7 @@ let package = Package(
         .target(name: "CSystemIO"),
         .target(name: "SystemIO", dependencies: ["CSystemIO"], swiftSettings: strict),
         // Where an agent's sockets, state and configuration are: one answer for client, CLI and agent.
-        .target(name: "Places", swiftSettings: strict),
+        .target(name: "Places", dependencies: ["SystemIO"], swiftSettings: strict),
         // The one codec of our records.
         .target(name: "TelemetryBatch", dependencies: ["ByteCoding"], swiftSettings: strict),
         // What users import. Thread-local words cost a record least, and Swift cannot say them.

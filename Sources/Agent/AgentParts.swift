@@ -158,7 +158,7 @@ final class AgentParts: Sendable {
             return
         }
         var directories = [places.spoolDirectory]
-        for place in SpoolPlaces.candidates(surroundings: ThisProcess.surroundings)
+        for place in SpoolPlaces.candidates(surroundings: .ofThisProcess)
         where !directories.contains(place) {
             directories.append(place)
         }

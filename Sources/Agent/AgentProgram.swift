@@ -2,11 +2,11 @@ internal import Control
 internal import Export
 internal import JournalExport
 internal import Logging
-package import Places
+internal import Places
 internal import Receive
 internal import SegmentLog
 internal import ServiceLifecycle
-package import SystemIO
+internal import SystemIO
 internal import UnixSignals
 
 /// The agent: everything is made here, handed what it needs, and run until the end.
@@ -42,7 +42,7 @@ package struct AgentProgram: Sendable {
             let sockets = manager.takeSockets()
             let wished = AgentPlaces(
                 scope: options.scope, overrides: options.overrides,
-                surroundings: ThisProcess.surroundings)
+                surroundings: .ofThisProcess)
             let configuration = ConfigurationState(file: wished.configurationFile)
             loadAtStart(configuration, logger)
             logger.logLevel = configuration.config.logLevel.level
@@ -114,19 +114,5 @@ extension AgentConfig.LogLevel {
         case .warn: .warning
         case .error: .error
         }
-    }
-}
-
-extension ThisProcess {
-    /// What places are computed from, as this process sees it.
-    package static var surroundings: Surroundings {
-        Surroundings(
-            environment: { ThisProcess.environment($0) }, euid: ThisProcess.euid,
-            ownsDirectory: { path in
-                do {
-                    let facts = try Files.facts(path)
-                    return facts.kind == .directory && facts.uid == ThisProcess.euid
-                } catch { return false }
-            })
     }
 }

@@ -1,22 +1,6 @@
-package import Places
+internal import Places
 internal import SystemIO
 internal import TelemetryBatch
-
-extension Surroundings {
-    /// What this process sees.
-    package static var ofThisProcess: Surroundings {
-        Surroundings(
-            environment: { ThisProcess.environment($0) }, euid: ThisProcess.euid,
-            ownsDirectory: { path in
-                do {
-                    let facts = try Files.facts(path)
-                    return facts.kind == .directory && facts.uid == ThisProcess.euid
-                } catch {
-                    return false
-                }
-            })
-    }
-}
 
 /// Finds an agent and connects to it. Never blocks: a Unix connect that would wait fails instead.
 struct Connector: Sendable {
