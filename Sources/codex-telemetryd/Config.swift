@@ -19,7 +19,7 @@ struct ConfigReload: ParsableCommand {
     @OptionGroup var places: PlaceOptions
 
     func run() throws {
-        let agent = try places.answering()
+        let agent = try places.choice.answering()
         do throws(ControlError) {
             var client = try ControlClient(path: agent.controlSocket)
             Output.line(try client.reload())

@@ -17,7 +17,7 @@ struct ConfigShow: ParsableCommand {
     @OptionGroup var places: PlaceOptions
 
     func run() throws {
-        let agent = places.candidates.first ?? places.ownAgent
+        let agent = places.choice.candidates.first ?? places.choice.ownAgent
         let reading = try ConfigFile.read(agent.configurationFile, mustExist: places.config != nil)
         let entries = reading.config.entries(origins: reading.origins)
         guard json else {

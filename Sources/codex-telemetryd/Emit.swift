@@ -65,10 +65,10 @@ struct RecordOptions: ParsableArguments {
     func deliver(_ body: (inout OneShot) throws -> Void) throws {
         var configuration = Telemetry.Configuration()
         if let service { configuration.serviceName = service }
-        configuration.overrides = places.overrides
+        configuration.overrides = places.choice.overrides
         var shot = OneShot(configuration)
         guard shot.isEnabled else { return }
-        _ = StartOnDemand.ensureAgent(places)
+        _ = StartOnDemand.ensureAgent(places.choice)
         try body(&shot)
         if case .dropped(let why) = shot.deliver() {
             throw CommandFailure(.failed, "the record is lost: \(why)")

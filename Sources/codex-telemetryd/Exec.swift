@@ -23,32 +23,31 @@ struct Exec: ParsableCommand {
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
     var command: [String] = []
 
-    /// What a shell, `env` and `timeout` say.
-    private enum Code {
-        static let ownFailure: Int32 = 125
-        static let cannotRun: Int32 = 126
-        static let notFound: Int32 = 127
-    }
-
-    /// Parses and runs without the tree of verbs. Own failures have `env`'s codes: a script must be able to
-    /// tell them from the command's.
+    /// Runs without the tree of verbs, and in the usual form, `exec -- CMD…`, without the parser at all: its
+    /// dynamic casts look through every conformance of the program, some milliseconds that the command
+    /// would wait for. Own failures have `env`'s codes: a script must be able to tell them from the
+    /// command's.
     static func main(arguments: [String]) -> Never {
+        if arguments.first == "--", arguments.count > 1 {
+            let words = ProcessArguments(from: Int(CommandLine.argc) - arguments.count + 1)
+            RecordedCommand(arguments: words).run()
+        }
         do {
             try Exec.parse(arguments).run()
         } catch {
             let isHelp = exitCode(for: error) == .success
             if isHelp { exit(withError: error) }
             Output.complain(message(for: error))
-            ThisProcess.exitNow(Code.ownFailure)
+            ThisProcess.exitNow(RecordedCommand.Code.ownFailure)
         }
-        ThisProcess.exitNow(Code.ownFailure)
+        ThisProcess.exitNow(RecordedCommand.Code.ownFailure)
     }
 
     func run() throws {
         // The arguments as the kernel gave them; what was parsed is repaired text.
-        let words = command.first == "--" ? command.count - 1 : command.count
-        let arguments = ProcessArguments(from: Int(CommandLine.argc) - words)
-        guard let program = arguments.text(0), words > 0 else {
+        let count = command.first == "--" ? command.count - 1 : command.count
+        let arguments = ProcessArguments(from: Int(CommandLine.argc) - count)
+        guard let program = arguments.text(0), count > 0 else {
             throw ValidationError("give a command: exec -- CMD…")
         }
         if command.first != "--", program.hasPrefix("-") {
@@ -56,80 +55,10 @@ struct Exec: ParsableCommand {
             if program == "--help" || program == "-h" { throw CleanExit.helpRequest(self) }
             throw ValidationError("unknown option '\(program)'; the command comes after --")
         }
-        let name = program.split(separator: "/").last.map(String.init) ?? program
-        var shot = OneShot(configuration(service ?? name))
-        guard shot.isEnabled else {
-            end(afterFailure: arguments.replaceSelf(), program)
-        }
-        _ = StartOnDemand.ensureAgent(places)
-        let start = Telemetry.now()
-        var event: ChildProcess.Event?
-        var problem: SystemError?
-        do throws(SystemError) {
-            let running = try ForegroundCommand(arguments, environment: shot.childEnvironment)
-            event = try running.waitForEnd()
-        } catch {
-            problem = error
-        }
-        let exitCode = problem.map(Self.code)
-        record(&shot, name, arguments, start, event ?? .exited(exitCode ?? Code.ownFailure))
-        if case .dropped(let why) = shot.deliver() {
-            Output.complain("the record of this command is lost: \(why)")
-        }
-        if let problem { end(afterFailure: problem, program) }
-        end(event)
-    }
-
-    private func configuration(_ service: String) -> Telemetry.Configuration {
-        var configuration = Telemetry.Configuration()
-        configuration.serviceName = service
-        configuration.overrides = places.overrides
-        return configuration
-    }
-
-    private func record(
-        _ shot: inout OneShot, _ name: String, _ arguments: ProcessArguments,
-        _ start: Telemetry.Instant, _ event: ChildProcess.Event
-    ) {
-        var attributes = [
-            Attribute(.processExecutableName, .string(name)),
-            Attribute(.processArgumentCount, .int(Int64(arguments.count - 1))),
-        ]
-        if recordArguments {
-            let words = (0..<arguments.count).compactMap { arguments.text($0) }
-            attributes.append(
-                Attribute("process.command_args", .array(words.map { .string($0) })))
-        }
-        var error: ErrorType?
-        switch event {
-        case .exited(let code):
-            attributes.append(Attribute(.processExitCode, .int(Int64(code))))
-            if code != 0 { error = .nonzeroExit }
-        case .killed(let signal):
-            attributes.append(Attribute(.processExitSignal, .string(Signals.name(signal))))
-            error = .signal
-        case .stopped, .continued: break
-        }
-        shot.span(
-            CodexOperation.command.name.text, start: start, end: Telemetry.now(),
-            status: .ok, error: error, attributes: attributes)
-    }
-
-    private static func code(_ problem: SystemError) -> Int32 {
-        guard problem.operation == .spawn else { return Code.ownFailure }
-        return problem.isMissing ? Code.notFound : Code.cannotRun
-    }
-
-    private func end(afterFailure problem: SystemError, _ program: String) -> Never {
-        Output.complain("cannot run '\(program)': \(problem.reason)")
-        ThisProcess.exitNow(Self.code(problem))
-    }
-
-    private func end(_ event: ChildProcess.Event?) -> Never {
-        switch event {
-        case .exited(let code)?: ThisProcess.exitNow(code)
-        case .killed(let signal)?: Signals.endProcess(by: signal)
-        case .stopped?, .continued?, nil: ThisProcess.exitNow(Code.ownFailure)
-        }
+        var recorded = RecordedCommand(arguments: arguments)
+        recorded.service = service
+        recorded.recordsArguments = recordArguments
+        recorded.places = places.choice
+        recorded.run()
     }
 }

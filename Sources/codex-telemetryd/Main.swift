@@ -9,7 +9,7 @@ struct Main {
         let arguments = CommandLine.arguments
         // `exec` stands in the way of the command it runs: it skips the tree of verbs, and nothing may
         // start a thread before the command's signals are blocked.
-        if arguments.count > 1, arguments[1] == Exec._commandName {
+        if arguments.count > 1, arguments[1] == "exec" {
             Exec.main(arguments: Array(arguments.dropFirst(2)))
         }
         do {

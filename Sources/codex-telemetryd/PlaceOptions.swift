@@ -25,48 +25,12 @@ struct PlaceOptions: ParsableArguments {
         }
     }
 
-    /// What was given, as overrides of the places' rules.
-    var overrides: PlaceOverrides {
-        PlaceOverrides(
-            ingestSocket: socket, controlSocket: controlSocket, stateDirectory: stateDir,
-            configurationFile: config)
-    }
-
-    /// The agents to try, in order.
-    var candidates: [AgentPlaces] {
-        let around = Surroundings.ofThisProcess
-        if system {
-            return [AgentPlaces(scope: .system, overrides: overrides, surroundings: around)]
-        }
-        let all = AgentPlaces.candidates(overrides: overrides, surroundings: around)
-        return user ? all.filter { $0.scope == .user } : all
-    }
-
-    /// The user's own agent, whether it runs or not.
-    var ownAgent: AgentPlaces {
-        AgentPlaces(scope: .user, overrides: overrides, surroundings: .ofThisProcess)
-    }
-
-    /// The first agent that answers.
-    ///
-    /// - Throws: `notRunning`, with what was tried and how to start one.
-    func answering() throws(CommandFailure) -> AgentPlaces {
-        var problems: [String] = []
-        for places in candidates {
-            do {
-                _ = try UnixSocket.connect(places.controlSocket, blocking: false)
-                return places
-            } catch {
-                problems.append(
-                    error.isPermission
-                        ? "\(places.controlSocket): no permission"
-                        : "nobody answers at \(places.controlSocket)")
-            }
-        }
-        throw CommandFailure(
-            .notRunning,
-            "no agent is running: \(problems.joined(separator: "; ")). Start one with "
-                + "'\(Output.programName) run', or 'systemctl --user start codex-telemetry.socket'")
+    /// Without the parser's wrappers.
+    var choice: PlaceChoice {
+        PlaceChoice(
+            overrides: PlaceOverrides(
+                ingestSocket: socket, controlSocket: controlSocket, stateDirectory: stateDir,
+                configurationFile: config), user: user, system: system)
     }
 }
 

@@ -23,7 +23,7 @@ struct RecordPlace {
     private static let drainMilliseconds: UInt64 = 2_000
 
     /// Finds an agent, starting one if that is allowed and none answers, and the way to what it stored.
-    static func find(_ options: PlaceOptions) throws(CommandFailure) -> RecordPlace {
+    static func find(_ options: PlaceChoice) throws(CommandFailure) -> RecordPlace {
         let outcome = StartOnDemand.ensureAgent(options)
         if outcome == .isStarting {
             _ = StartOnDemand.waitUntilAnswering(
@@ -46,13 +46,14 @@ struct RecordPlace {
 
     /// A socket that was named says nothing of the state directory behind it: its agent does.
     private static func stateDirectory(
-        of agent: AgentPlaces, _ options: PlaceOptions
+        of agent: AgentPlaces, _ options: PlaceChoice
     ) throws(CommandFailure) -> String {
         let isSocketNamed =
-            (options.socket ?? options.controlSocket
+            (options.overrides.ingestSocket ?? options.overrides.controlSocket
                 ?? ThisProcess.environment("CODEX_TELEMETRY_SOCKET")) != nil
         let isStateNamed =
-            (options.stateDir ?? ThisProcess.environment("CODEX_TELEMETRY_STATE_DIR")) != nil
+            (options.overrides.stateDirectory
+                ?? ThisProcess.environment("CODEX_TELEMETRY_STATE_DIR")) != nil
         guard isSocketNamed, !isStateNamed else { return agent.stateDirectory }
         do throws(ControlError) {
             var client = try ControlClient(path: agent.controlSocket)
@@ -96,8 +97,8 @@ struct RecordPlace {
         }
     }
 
-    private static func sayIfSeveral(_ options: PlaceOptions, _ chosen: AgentPlaces) {
-        guard !options.user, !options.system, options.controlSocket == nil else { return }
+    private static func sayIfSeveral(_ options: PlaceChoice, _ chosen: AgentPlaces) {
+        guard !options.user, !options.system, options.overrides.controlSocket == nil else { return }
         for other in options.candidates where other.scope != chosen.scope {
             do {
                 _ = try UnixSocket.connect(other.controlSocket, blocking: false)

@@ -15,7 +15,7 @@ struct Run: ParsableCommand {
     func run() throws {
         let scope: AgentScope = places.system ? .system : .user
         let options = AgentOptions(
-            scope: scope, overrides: places.overrides, isOnDemand: onDemand)
+            scope: scope, overrides: places.choice.overrides, isOnDemand: onDemand)
         ThisProcess.exitNow(AgentProgram(options).runBlocking())
     }
 }

@@ -18,7 +18,7 @@ enum StartOnDemand {
     private static let lockName = "starting.lock"
 
     /// Makes sure that an agent listens, or will in some milliseconds.
-    static func ensureAgent(_ options: PlaceOptions) -> Outcome {
+    static func ensureAgent(_ options: PlaceChoice) -> Outcome {
         for places in options.candidates where isListening(places.ingestSocket) {
             return .isRunning
         }
@@ -64,7 +64,7 @@ enum StartOnDemand {
     }
 
     private static func start(
-        _ places: AgentPlaces, _ options: PlaceOptions
+        _ places: AgentPlaces, _ options: PlaceChoice
     ) throws(SystemError) -> Outcome {
         guard let program = ThisProcess.executablePath else {
             return .refused("the path of this program is not known")
@@ -80,11 +80,13 @@ enum StartOnDemand {
         return .isStarting
     }
 
-    private static func arguments(_ options: PlaceOptions) -> [String] {
+    private static func arguments(_ options: PlaceChoice) -> [String] {
         var arguments = ["codex-telemetryd", "run", "--on-demand", "--user"]
         let given = [
-            ("--socket", options.socket), ("--control-socket", options.controlSocket),
-            ("--state-dir", options.stateDir), ("--config", options.config),
+            ("--socket", options.overrides.ingestSocket),
+            ("--control-socket", options.overrides.controlSocket),
+            ("--state-dir", options.overrides.stateDirectory),
+            ("--config", options.overrides.configurationFile),
         ]
         for case (let name, let value?) in given {
             // The agent's working directory is `/`.

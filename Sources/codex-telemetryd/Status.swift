@@ -13,7 +13,7 @@ struct Status: ParsableCommand {
     @OptionGroup var places: PlaceOptions
 
     func run() throws {
-        let agent = try places.answering()
+        let agent = try places.choice.answering()
         let status: AgentStatus
         do throws(ControlError) {
             var client = try ControlClient(path: agent.controlSocket)

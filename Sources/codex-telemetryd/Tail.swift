@@ -12,7 +12,9 @@ struct Tail: ParsableCommand {
         discussion: "Bare, it shows the last 10; with --since or --until all that are meant.")
 
     @Flag(name: .shortAndLong, help: "Go on with what comes, until interrupted.") var follow = false
-    @Option(name: [.customShort("n", allowingJoined: true), .long], help: "How many of the newest.") var lines: Int?
+    @Option(
+        name: [.customShort("n", allowingJoined: true), .long], help: "How many of the newest.")
+    var lines: Int?
     @OptionGroup(title: "Which records") var which: FilterOptions
     @OptionGroup(title: "How") var show: ShowOptions
     @OptionGroup(title: "Which agent") var places: PlaceOptions
@@ -29,7 +31,7 @@ struct Tail: ParsableCommand {
         let filter = try which.filter(show.zone)
         let isAll = lines == nil && (which.since != nil || which.until != nil)
         let count = isAll ? nil : lines ?? Self.linesDefault
-        let place = try RecordPlace.find(places)
+        let place = try RecordPlace.find(places.choice)
         var printer = RecordPrinter(show)
         do throws(SourceError) {
             switch place.way {

@@ -18,7 +18,7 @@ struct Trace: ParsableCommand {
         guard let query = IDQuery(id) else {
             throw ValidationError("'\(id)' is no part of a trace id: give hexadecimal digits")
         }
-        let place = try RecordPlace.find(places)
+        let place = try RecordPlace.find(places.choice)
         var traces = TraceCollection(query)
         do throws(SourceError) {
             let source =
