@@ -162,14 +162,16 @@ class Processor:
 
 
 def memory(proc):
-    """Megabytes (10^6) of a process: `anonymous`, `file`, `resident`, `peak`."""
-    kinds = {"RssAnon": "anonymous", "RssFile": "file", "VmRSS": "resident", "VmHWM": "peak"}
+    """Megabytes (10^6) of a process: `anonymous`, `file` (mapped files, those of a tmpfs too), `resident`,
+    `peak`."""
+    kinds = {"RssAnon": "anonymous", "RssFile": "file", "RssShmem": "file", "VmRSS": "resident", "VmHWM": "peak"}
     found = {}
     with open(f"{proc}/status") as file:
         for line in file:
             key, _, value = line.partition(":")
             if key in kinds:
-                found[kinds[key]] = int(value.split()[0]) * 1024 / 1e6
+                kind = kinds[key]
+                found[kind] = found.get(kind, 0) + int(value.split()[0]) * 1024 / 1e6
     return found
 
 
