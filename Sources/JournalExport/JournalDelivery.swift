@@ -120,9 +120,16 @@
         /// How long there is nothing to do unless something is queued.
         var idleNanoseconds: UInt64 {
             let now = time.boottime()
-            if tracker.queued > 0, blockedSince == nil, now >= restUntil, socket != nil { return 0 }
+            if tracker.queued > 0, now >= restUntil, socket != nil, !isStuck(now) { return 0 }
             if tracker.unconfirmed == 0, phase == .ready { return UInt64.max }
             return phase == .lookingBack ? 0 : max(1_000_000, nextLook > now ? nextLook - now : 0)
+        }
+
+        /// Whether journald has taken nothing for long. A shorter wait for room is `step`'s own: it ends
+        /// when there is some, where a rest until the next look would leave journald idle.
+        private func isStuck(_ now: UInt64) -> Bool {
+            guard let blockedSince else { return false }
+            return now - blockedSince > Self.second
         }
 
         /// What keeps entries from arriving, a sentence; nil if nothing does.
@@ -261,6 +268,7 @@
             guard tracker.inDoubt > 0 else {
                 progressAt = now
                 readback.rest(now)
+                if isBlocked { waitForRoom() }
                 return
             }
             guard now >= nextLook || tracker.inDoubt >= 2 * Self.lookMax else {
