@@ -84,11 +84,18 @@ class Bench:
         self.host.systemctl("start", *SOCKETS)
         self.host.systemctl("start", SERVICE)
 
-    def delivered(self):
-        """The exporter's part of `status`."""
-        told = self.host.run("codex-telemetry", "status", "--json", check=False).stdout
-        exporters = json.loads(told)["exporters"]
-        return next(each for each in exporters if each["name"] == "journald")
+    def status(self):
+        """What the agent says, and of it the exporter's part."""
+        told = json.loads(self.host.run("codex-telemetry", "status", "--json", check=False).stdout)
+        return told, next(each for each in told["exporters"] if each["name"] == "journald")
+
+    def stored(self):
+        return self.status()[0]["log"]["stored"]["records"]
+
+    def is_delivered(self, records):
+        """Whether the log has so many records and the exporter none that wait."""
+        told, exporter = self.status()
+        return told["log"]["stored"]["records"] >= records and exporter["waiting"] == 0
 
     def export_entries(self):
         """Writes what the journal holds of us to a file; returns how many and their first and last
@@ -118,10 +125,10 @@ def agent_run(bench, spans, found):
     """The agent takes the spans and passes them on; its entries stay in a file for the sender."""
     bench.begin_anew()
     bench.start_agent()
-    before = bench.delivered()["delivered"]
+    before = bench.stored()
     agent, journald = Processor(bench.proc(SERVICE)), Processor(bench.proc(JOURNALD))
     bench.host.run("batch-load", SOCKET, "--spans", spans, "--batch", 512, timeout=600)
-    eventually(lambda: bench.delivered()["delivered"] - before >= spans, 300, "all entries delivered")
+    eventually(lambda: bench.is_delivered(before + spans), 300, "all entries delivered")
     found.put(agent=agent.seconds() / spans * 1e6, journald=journald.seconds() / spans * 1e6,
               **memory_of(bench))
     count, distinct, first, last = bench.export_entries()
