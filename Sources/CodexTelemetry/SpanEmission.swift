@@ -39,6 +39,10 @@ extension Telemetry {
     ) {
         guard let engine else { return }
         guard let shard = engine.takeShard() else { return }
+        if shard.pointee.isFull {
+            shard.pointee.dropped.spans += 1
+            return shard.pointee.unlock()
+        }
         let end = end?.nanoseconds ?? Clocks.monotonic()
         shard.pointee.encoder.beginSpan(
             name, context, start: start.nanoseconds, end: end, kind: kind,
@@ -47,7 +51,7 @@ extension Telemetry {
         attributes(&writer)
         if let error { writer.set(.errorType, error) }
         if context.luggage != nil { engine.describe(context, &writer) }
-        if !shard.pointee.encoder.endSpan() { shard.pointee.dropped.spans += 1 }
+        if !shard.pointee.encoder.endSpan() { engine.drop(shard, \.spans) }
         engine.giveBack(shard)
     }
 
@@ -74,13 +78,17 @@ extension Telemetry {
         let context = context ?? current
         if let context, !context.isSampled { return }
         guard let shard = engine.takeShard() else { return }
+        if shard.pointee.isFull {
+            shard.pointee.dropped.logs += 1
+            return shard.pointee.unlock()
+        }
         shard.pointee.encoder.beginLog(
             name, context, time: Clocks.monotonic(), severity: severity, body: body)
         var writer = AttributeWriter(shard: shard)
         attributes(&writer)
         if let error { writer.set(.errorType, error) }
         if let luggage = context?.luggage { engine.describe(luggage, &writer) }
-        if !shard.pointee.encoder.endLog() { shard.pointee.dropped.logs += 1 }
+        if !shard.pointee.encoder.endLog() { engine.drop(shard, \.logs) }
         engine.giveBack(shard)
     }
 }

@@ -1,4 +1,4 @@
-internal import CThreadState
+public import CThreadState
 internal import Places
 internal import SystemIO
 internal import TelemetryBatch
@@ -26,6 +26,7 @@ public struct Telemetry: Sendable {
     public static var disabled: Telemetry { Telemetry(engine: nil) }
 
     /// The process's instance; records nothing until `bootstrap`, and after it only if telemetry is on.
+    @inlinable
     public static var shared: Telemetry { Telemetry(handle: cts_load_shared()) }
 
     /// Sets up `shared` by the environment's rule: on if `CODEX_OTEL_ENABLED` is true, 1, yes or on, or
@@ -50,6 +51,7 @@ public struct Telemetry: Sendable {
         handle = engine.map { UnsafeMutableRawPointer($0.pointer) }
     }
 
+    @inlinable
     init(handle: UnsafeMutableRawPointer?) { self.handle = handle }
 
     /// An instance of its own, by the same rule: for tests and for programs in programs. It lives as
@@ -129,16 +131,4 @@ public struct Telemetry: Sendable {
         guard let engine else { return DeliveryStatistics() }
         return engine.statistics
     }
-}
-
-extension TraceContext {
-    /// The running task's context.
-    @TaskLocal static var task: TraceContext?
-
-    /// The running task's context: set by `Telemetry.withSpan`.
-    public static var current: TraceContext? { task }
-
-    /// What spans get when telemetry is off: not sampled, so that children make nothing either.
-    static let off = TraceContext(
-        traceID: TraceID(high: 0, low: 0), spanID: .none, isSampled: false)
 }

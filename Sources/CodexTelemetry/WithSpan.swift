@@ -59,7 +59,7 @@ extension Telemetry {
         var span = ActiveSpan(context: context)
         let start = Clocks.monotonic()
         do {
-            let result = try TraceContext.$task.withValue(context) { try body(&span) }
+            let result = try context.whileCurrent { try body(&span) }
             engine.emit(span, name, start: start, kind: kind, thrown: nil)
             return result
         } catch {
@@ -85,7 +85,7 @@ extension Telemetry {
         var span = ActiveSpan(context: context)
         let start = Clocks.monotonic()
         do {
-            let result = try await TraceContext.$task.withValue(context) {
+            let result = try await context.whileCurrent(isolation: isolation) {
                 try await body(&span)
             }
             engine.emit(span, name, start: start, kind: kind, thrown: nil)
@@ -124,12 +124,13 @@ extension EngineReference {
         thrown: (any Error)?
     ) {
         let error = span.error ?? thrown.map { ErrorType(describing: $0) }
-        let attributes = span.attributes
-        Telemetry(engine: self).emitSpan(
-            name, span.context, start: Telemetry.Instant(nanoseconds: start), kind: kind,
+        guard span.context.isSampled else { return }
+        Telemetry(engine: self).record(
+            name, span.context, start: Telemetry.Instant(nanoseconds: start), end: nil, kind: kind,
             status: span.status, error: error
         ) { writer in
-            for (key, value) in attributes { writer.set(key, value) }
+            if span.attributes.isEmpty { return }
+            for (key, value) in span.attributes { writer.set(key, value) }
         }
     }
 }

@@ -145,6 +145,30 @@ import Testing
         try agent.stop()
     }
 
+    @Test func `a shard that is full drops, counts, tells the agent, and goes on after a flush`()
+        throws
+    {
+        let scratch = try Scratch()
+        let agent = try FakeAgent(scratch.socket)
+        let telemetry = Telemetry(scratch.configuration(startsThread: false))
+        let text = String(repeating: "x", count: 60_000)
+        for number in 0..<100 { telemetry.event("big") { $0.set("text", text + "\(number)") } }
+        #expect(telemetry.flush(timeout: .seconds(5)))
+        telemetry.event("after")
+        #expect(telemetry.flush(timeout: .seconds(5)))
+        let names = try agent.names()
+        let dropped = telemetry.statistics.dropped.logs
+        #expect(dropped > 0)
+        #expect(names.count == 101 - dropped)
+        #expect(names.last == "after")
+        #expect(try agent.dropped() == dropped)
+        telemetry.shutdown()
+        telemetry.event("late")
+        #expect(telemetry.flush(timeout: .seconds(1)))
+        #expect(try agent.names().last == "after")
+        try agent.stop()
+    }
+
     @Test func `64 threads: every span arrives once or is counted`() throws {
         let scratch = try Scratch()
         let agent = try FakeAgent(scratch.socket)

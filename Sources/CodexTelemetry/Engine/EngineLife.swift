@@ -140,6 +140,7 @@ extension EngineReference {
             if count > 0 {
                 swap(&shard.pointee.encoder, &books.spare)
                 shard.pointee.isFullAnnounced = false
+                shard.pointee.isFull = false
             }
             shard.pointee.unlock()
             books.untold += dropped

@@ -20,8 +20,11 @@ struct Shard: ~Copyable {
     var encoder: RecordEncoder
     /// Records that found no room; guarded by `lock`.
     var dropped = RecordCounts()
-    /// The flushing thread knows that there is something, and that it is much; guarded by `lock`.
+    /// The flushing thread has been told that the batch is worth sending; guarded by `lock`.
     var isFullAnnounced = false
+    /// The batch takes no more: until it is flushed, records are dropped before they are encoded;
+    /// guarded by `lock`.
+    var isFull = false
 
     init(resource: Resource) { encoder = RecordEncoder(resource: resource) }
 

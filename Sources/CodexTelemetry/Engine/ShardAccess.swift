@@ -49,7 +49,20 @@ extension EngineReference {
         }
         shard.pointee.dropped = RecordCounts()
         shard.pointee.isFullAnnounced = false
+        shard.pointee.isFull = false
         return true
+    }
+
+    /// Counts a record that the encoder did not take. If the batch has no room at all, the next ones are
+    /// not even encoded.
+    @inline(never)
+    func drop(
+        _ shard: UnsafeMutablePointer<Shard>, _ kind: WritableKeyPath<RecordCounts, Int>
+    ) {
+        shard.pointee.dropped[keyPath: kind] += 1
+        if shard.pointee.encoder.byteCount > Engine.shardBytesMax / 2 {
+            shard.pointee.isFull = true
+        }
     }
 
     /// Gives the shard back after a record, and tells the flushing thread if it must know.

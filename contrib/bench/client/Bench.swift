@@ -95,19 +95,20 @@ enum Allocations {
     static func measure(_ telemetry: Telemetry, _ parent: TraceContext) -> (
         emit: Double, with: Double
     ) {
-        func count(_ call: (Int) -> Void) -> Double {
-            for number in 0..<2_000 { call(number) }
+        func count(_ calls: (Int) -> Void) -> Double {
+            calls(2_000)
             telemetry.flush(timeout: .seconds(5))
-            for number in 0..<10 { call(number) }
+            calls(10)
             let before = cac_allocations()
-            for number in 0..<1_000 { call(number) }
+            calls(1_000)
             let after = cac_allocations()
             telemetry.flush(timeout: .seconds(5))
             return Double(after - before) / 1_000
         }
         return (
-            count { Workload.emit(telemetry, parent, $0) },
-            count { Workload.withSpan(telemetry, $0) }
+            count { calls in
+                for number in 0..<calls { Workload.emit(telemetry, parent, number) }
+            }, count { Workload.withSpans(telemetry, $0) }
         )
     }
 }

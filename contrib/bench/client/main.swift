@@ -7,12 +7,12 @@ import Synchronization
 import SystemIO
 
 let help = """
-    client-bench [--json] [--rounds N] [profile]
+    client-bench [--json] [--rounds N] [profile [withSpan] | sustained]
 
     Nanoseconds a call, as min / median / max over the rounds (default 60). In a round each thread makes
     1,000 calls; between rounds, outside of the time, everything is sent to a process that acks. The
     "sustained" row has no such pauses: the flushing thread and the sink run beside the emitter.
-    `profile` runs emitSpan alone, for perf.
+    `profile` runs emitSpan (or withSpan) alone, for perf.
     """
 
 var arguments = Array(CommandLine.arguments.dropFirst())
@@ -49,11 +49,22 @@ let telemetry = Telemetry(configuration(enabled: true, thread: false))
 let parent = telemetry.newContext()
 let bench = Bench(rounds: rounds, between: { telemetry.flush(timeout: .seconds(5)) })
 
-if arguments.contains("profile") {
+if let place = arguments.firstIndex(of: "profile") {
+    let isWithSpan = place + 1 < arguments.count && arguments[place + 1] == "withSpan"
     let samples = bench.run(threads: 1) { calls in
-        for number in 0..<calls { Workload.emit(telemetry, parent, number) }
+        if isWithSpan { return Workload.withSpans(telemetry, calls) }
+        for number in 0..<calls {
+            Workload.emit(telemetry, parent, number)
+        }
     }
-    print("emitSpan: \(samples.median) ns")
+    try StandardStream.output.write(Array("\(samples.minimum) \(samples.median) ns\n".utf8))
+    sink.stop(scratch)
+    ThisProcess.exitNow(0)
+}
+
+if arguments.contains("sustained") {
+    let result = Sustained.measure(Telemetry(configuration(enabled: true, thread: true)))
+    try StandardStream.output.write(Array("\(result)\n".utf8))
     sink.stop(scratch)
     ThisProcess.exitNow(0)
 }
@@ -68,9 +79,7 @@ for threads in [1, 2] {
     let emit = bench.run(threads: threads) { calls in
         for number in 0..<calls { Workload.emit(telemetry, parent, number) }
     }
-    let spans = bench.run(threads: threads) { calls in
-        for number in 0..<calls { Workload.withSpan(telemetry, number) }
-    }
+    let spans = bench.run(threads: threads) { Workload.withSpans(telemetry, $0) }
     report.add("two clock reads", threads, clocks)
     report.add("emitSpan, 4 attributes, 2 clocks", threads, emit, against: clocks, limit: 2.2)
     report.add("withSpan", threads, spans, limitNanoseconds: 250)
