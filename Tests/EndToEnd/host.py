@@ -72,11 +72,12 @@ class Host:
         for tool in ("unshare", "nsenter", "setpriv", "useradd", "journalctl"):
             if shutil.which(tool, path=PATH) is None:
                 return f"{tool} is not installed"
-        if "cgroup2" not in pathlib.Path("/proc/filesystems").read_text() or not any(
-            line.split()[2] == "cgroup2"
-            for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()
-        ):
+        try:
+            parent = Host._own_cgroup()
+        except StopIteration:
             return "no control groups of version 2 are mounted"
+        if not os.access(parent, os.W_OK):
+            return f"no control group can be made in {parent}"
         probe = subprocess.run(
             ["unshare", "--fork", "--pid", "--mount", "--net", "--cgroup", "true"],
             capture_output=True,
@@ -161,8 +162,9 @@ class Host:
 
     # A control group of its own: two hosts in one would take each other's services for their own.
 
-    def _make_cgroup(self):
-        """A group below ours in the version 2 hierarchy, wherever that is mounted."""
+    @staticmethod
+    def _own_cgroup():
+        """The folder of this process's group in the version 2 hierarchy, wherever that is mounted."""
         own = next(
             line.split(":", 2)[2]
             for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()
@@ -173,7 +175,10 @@ class Host:
             for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()
             if line.split()[2] == "cgroup2"
         )
-        self._cgroup = f"{mount}{own.rstrip('/')}/{os.path.basename(self._scratch)}"
+        return mount + own.rstrip("/")
+
+    def _make_cgroup(self):
+        self._cgroup = f"{self._own_cgroup()}/{os.path.basename(self._scratch)}"
         os.mkdir(self._cgroup)
 
     def _enter_cgroup_and_die_with_parent(self):
