@@ -80,7 +80,9 @@ package struct SpoolDrainer: Sendable {
             // Between open and lock another drainer may have taken it over and removed it.
             let now = try Files.facts(path, following: false)
             guard now.inode == facts.inode else { return false }
-            var bytes = [UInt8](repeating: 0, count: Int(facts.size))
+            // The writer may have written on until it let go of the lock.
+            guard now.size <= Self.fileBytesMax else { throw SpoolProblem.tooLarge(now.size) }
+            var bytes = [UInt8](repeating: 0, count: Int(now.size))
             let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
             bytes.removeLast(bytes.count - got)
             try store(bytes, uid: facts.uid, gid: facts.gid)
