@@ -144,7 +144,16 @@ package struct OneShot: ~Copyable {
             producer: producer, nextSequence: 1, readsAnswers: true, properties: settings.hello)
         let attempt = Self.send(hello.frame.encoded + sealed.frame, settings, nanoseconds)
         guard case .failure(let problem) = attempt else {
-            if case .success(let offset) = attempt { return .acked(offset: offset) }
+            if case .success(let answer) = attempt {
+                if answer.isSystem {
+                    // Nobody else will: the system's agent never opens this user's files.
+                    _ = SpoolSender(
+                        Connector(
+                            surroundings: settings.surroundings, overrides: settings.overrides)
+                    ).send(budgetNanoseconds: Self.ackNanoseconds)
+                }
+                return .acked(offset: answer.offset)
+            }
             return .nothing
         }
         var spoolHello = hello
@@ -161,27 +170,33 @@ package struct OneShot: ~Copyable {
         }
     }
 
+    private struct Acked {
+        let offset: UInt64
+        let isSystem: Bool
+    }
+
     private struct Problem: Error {
         let why: String
         let isSent: Bool
     }
 
     private static func send(_ bytes: [UInt8], _ settings: Settings, _ nanoseconds: UInt64)
-        -> Result<UInt64, Problem>
+        -> Result<Acked, Problem>
     {
         let connector = Connector(
             surroundings: settings.surroundings, overrides: settings.overrides)
-        guard let socket = connector.connect() else {
+        guard let connected = connector.connect() else {
             return .failure(Problem(why: "no agent takes connections", isSent: false))
         }
         do {
-            guard try socket.send(bytes.span.bytes, wait: false) == bytes.count else {
+            guard try connected.socket.send(bytes.span.bytes, wait: false) == bytes.count else {
                 return .failure(Problem(why: "the agent is behind", isSent: false))
             }
         } catch {
             return .failure(Problem(why: "\(error)", isSent: false))
         }
-        return awaitAck(socket, nanoseconds)
+        return awaitAck(connected.socket, nanoseconds)
+            .map { Acked(offset: $0, isSystem: connected.isSystem) }
     }
 
     private static func awaitAck(_ socket: borrowing UnixSocket, _ nanoseconds: UInt64)

@@ -11,14 +11,14 @@ struct Connector: Sendable {
     /// The user that the packaged system service runs as, where it is not root who listens.
     static let serviceUser = "codex-telemetry"
 
-    /// A non-blocking connection to the first agent that takes one; nil if none does.
-    func connect() -> UnixSocket? {
+    /// A connection to the first agent that takes one; nil if none does. Connecting never waits.
+    func connect() -> Connected? {
         for places in AgentPlaces.candidates(overrides: overrides, surroundings: surroundings) {
             guard UnixSocket.pathProblem(places.ingestSocket) == nil else { continue }
             do {
                 let socket = try UnixSocket.connect(places.ingestSocket, blocking: false)
                 guard isTrusted(try socket.peer().uid) else { continue }
-                return socket
+                return Connected(socket, isSystem: places.scope == .system)
             } catch {
                 // Missing, refused, full or forbidden: the next place. The caller counts a failure
                 // of them all.
@@ -32,5 +32,17 @@ struct Connector: Sendable {
     /// may listen on a path in `/tmp`. The uid is the listener's, by the kernel's word.
     private func isTrusted(_ uid: UInt32) -> Bool {
         uid == surroundings.euid || uid == 0 || uid == ThisProcess.uid(named: Self.serviceUser)
+    }
+}
+
+/// A connection, and whose agent it is.
+final class Connected: Sendable {
+    let socket: UnixSocket
+    /// The system's agent: it never opens this user's spool.
+    let isSystem: Bool
+
+    init(_ socket: consuming UnixSocket, isSystem: Bool) {
+        self.socket = socket
+        self.isSystem = isSystem
     }
 }

@@ -30,7 +30,7 @@ struct Courier: ~Copyable {
     private(set) var statistics = DeliveryStatistics()
     private let connector: Connector
     private let properties: [Hello.Property]
-    private var socket: OpenSocket?
+    private var socket: Connected?
     private var frames = FrameBuffer()
     private var spool: Spool
     private var received: [UInt8] = []
@@ -57,6 +57,9 @@ struct Courier: ~Copyable {
     var descriptorNumbers: (socket: Int32, spool: Int32) {
         (socket?.socket.number ?? -1, spool.descriptorNumber)
     }
+
+    /// Connected to an agent that does not drain this user's spool.
+    var isWithSystemAgent: Bool { machine.connection == .ready && socket?.isSystem ?? false }
 
     /// Takes a sealed batch of `machine.producer` and `machine.sequence`. False: no room, counted.
     mutating func enqueue(_ batch: OutgoingBatch) -> Bool { machine.enqueue(batch) }
@@ -105,7 +108,7 @@ struct Courier: ~Copyable {
         spool.close()
         let hello = hello(readsAnswers: true)
         do {
-            guard try found.send(hello.span.bytes, wait: false) == hello.count else {
+            guard try found.socket.send(hello.span.bytes, wait: false) == hello.count else {
                 machine.disconnected(now: now)
                 return
             }
@@ -114,7 +117,7 @@ struct Courier: ~Copyable {
             return
         }
         frames = FrameBuffer()
-        socket = OpenSocket(found)
+        socket = found
     }
 
     private func hello(readsAnswers: Bool) -> [UInt8] {
@@ -215,10 +218,4 @@ struct Courier: ~Copyable {
         report.reconnects = machine.reconnects
         return report
     }
-}
-
-/// An optional of something that cannot be copied cannot be borrowed; a reference can.
-private final class OpenSocket: Sendable {
-    let socket: UnixSocket
-    init(_ socket: consuming UnixSocket) { self.socket = socket }
 }

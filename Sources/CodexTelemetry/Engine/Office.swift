@@ -31,6 +31,7 @@ final class Office: Sendable {
     /// 0 not started, 1 starting or running, 2 impossible or ended.
     private let threadState = Atomic<Int>(0)
     private let thread = Gate<SystemThread?>(nil)
+    private let hasSentSpool = Atomic<Bool>(false)
     private let bell: Bell?
 
     init(engine: EngineReference, generation: UInt32) {
@@ -109,11 +110,33 @@ final class Office: Sendable {
                     isIdle = false
                 }
             }
+            sendEarlierSpool()
             let until = isIdle ? deadline : min(flushAt, deadline ?? flushAt)
             bell?.wait(until: until, socket: books.withLock { $0.courier.interest })
             if isIdle, !engine.pointer.pointee.isSleeping.load(ordering: .acquiring) {
                 flushAt = Clocks.monotonic() + interval
             }
+        }
+    }
+
+    /// Once a process: what earlier processes of this user spooled goes to the system's agent, by a
+    /// thread of its own, since it waits.
+    private func sendEarlierSpool() {
+        guard !hasSentSpool.load(ordering: .relaxed),
+            books.withLock({ $0.courier.isWithSystemAgent })
+        else { return }
+        hasSentSpool.store(true, ordering: .relaxed)
+        let settings = engine.settings
+        let sender = SpoolSender(
+            Connector(surroundings: settings.surroundings, overrides: settings.overrides))
+        do {
+            let sending = try SystemThread.start(name: "codex-spool") {
+                _ = sender.send(budgetNanoseconds: 2_000_000_000)
+            }
+            sending.detach()
+        } catch {
+            // The next process tries again.
+            return
         }
     }
 
