@@ -306,9 +306,18 @@ class ExecRecords(AloneCase):
         self.telemetry("exec", "--", "true")
         self.records(1)
 
+        def undisturbed():
+            """Ahead of what else the machine does, the bare command and ours alike."""
+            try:
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
+            except PermissionError:
+                pass
+
         def seconds(*command):
             start = time.perf_counter()
-            subprocess.run(command, env=self.env, stdin=subprocess.DEVNULL, check=True)
+            subprocess.run(
+                command, env=self.env, stdin=subprocess.DEVNULL, check=True, preexec_fn=undisturbed
+            )
             return time.perf_counter() - start
 
         def round_():
