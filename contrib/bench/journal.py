@@ -159,7 +159,7 @@ def measure(tools, report, quick):
         for section in (EXPORT, IDLE):
             report.lacks(section, why_not or "a program is missing")
         return
-    spans = 51_200 if quick else 204_800
+    spans = 51_200 if quick else 102_400
     with Bench(tools) as bench:
         measure_idle(bench, report, 1 if quick else 3)
         found = Series()
