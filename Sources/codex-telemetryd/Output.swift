@@ -50,6 +50,18 @@ enum Output {
         }
     }
 
+    /// Lets some time pass; ends the command quietly if nobody reads its output any more, which a write would
+    /// show only when there is something to write.
+    static func pause(milliseconds: Int32) {
+        do {
+            let isGone = try Readiness.wait(
+                for: [], on: StandardStream.output.rawValue, milliseconds: milliseconds)
+            if isGone { ThisProcess.exitNow(0) }
+        } catch {
+            StartOnDemand.pause(milliseconds: milliseconds)
+        }
+    }
+
     /// Sends everything and ends well.
     static func finish() -> Never {
         flush()

@@ -64,7 +64,7 @@ struct Tail: ParsableCommand {
             while let item = try source.next() { show(item, selection, &printer) }
             guard follow else { return }
             Output.flush()
-            StartOnDemand.pause(milliseconds: Self.pollMilliseconds)
+            Output.pause(milliseconds: Self.pollMilliseconds)
         }
     }
 
@@ -94,7 +94,8 @@ struct Tail: ParsableCommand {
         guard follow else { return }
         while !source.isEnded {
             Output.flush()
-            // Waits for the agent's next answer.
+            Output.pause(milliseconds: 0)
+            // Waits for the agent's next answer, which comes at least every second.
             while let item = try source.next() {
                 show(item, selection, &printer)
                 Output.flush()
