@@ -10,6 +10,10 @@ package struct IntakeLimits: Sendable, Equatable {
     package var inFlightBytesMax: UInt64 = 64 << 20
     /// The same of one connection; what `welcome` tells the client.
     package var inFlightBytesPerConnectionMax: UInt64 = 8 << 20
+    /// Bytes of frames that have begun and are not complete, of all connections of one uid.
+    package var partialBytesPerUserMax: UInt64 = 32 << 20
+    /// The same of everybody.
+    package var partialBytesMax: UInt64 = 64 << 20
     /// How long a connection may take to say hello, or to complete a frame that it began.
     package var frameDeadline = Duration.seconds(30)
 
@@ -24,6 +28,8 @@ package final class Admission: Sendable {
         var connections = 0
         var connectionsByUser: [UInt32: Int] = [:]
         var inFlightBytes: UInt64 = 0
+        var partialBytes: UInt64 = 0
+        var partialBytesByUser: [UInt32: UInt64] = [:]
     }
 
     /// Guards the counts; held for an addition only.
@@ -64,6 +70,22 @@ package final class Admission: Sendable {
             state.connections -= 1
             let mine = state.connectionsByUser[uid, default: 1] - 1
             state.connectionsByUser[uid] = mine == 0 ? nil : mine
+        }
+    }
+
+    /// Bytes of incomplete frames.
+    package var partialBytes: UInt64 { state.withLock { $0.partialBytes } }
+
+    /// Counts a connection's incomplete frame, now `bytes` instead of `old`; false if there is no room for
+    /// it: counted either way, until the caller has let go of it and says 0.
+    package func hold(uid: UInt32, bytes: Int, instead old: Int) -> Bool {
+        state.withLock { state in
+            let mine = state.partialBytesByUser[uid, default: 0] + UInt64(bytes) - UInt64(old)
+            state.partialBytesByUser[uid] = mine == 0 ? nil : mine
+            state.partialBytes = state.partialBytes + UInt64(bytes) - UInt64(old)
+            guard bytes > old else { return true }
+            return mine <= state.limits.partialBytesPerUserMax
+                && state.partialBytes <= state.limits.partialBytesMax
         }
     }
 

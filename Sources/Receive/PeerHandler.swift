@@ -20,6 +20,8 @@ final class PeerHandler: ChannelInboundHandler {
     private var machine = ConnectionMachine()
     /// Bytes of a frame that is not complete yet.
     private var pending: ByteBuffer?
+    /// Bytes of that frame as they are counted against everybody's budget.
+    private var heldBytes = 0
     /// Bytes of batches that are read and not yet settled.
     private var inFlightBytes = 0
     /// Batches that the log's queue had no room for yet.
@@ -29,6 +31,8 @@ final class PeerHandler: ChannelInboundHandler {
     private var deadline: Scheduled<Void>?
     private var quiet: Scheduled<Void>?
     private var ending = false
+
+    private static let uncountedBytes = 16_384
 
     init(intake: Intake, peer: PeerIdentity, number: UInt64) {
         self.intake = intake
@@ -47,6 +51,8 @@ final class PeerHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         quiet?.cancel()
+        pending = nil
+        holdPending()
         intake.ledger.environment(machine.environment, connected: false)
         self.context = nil
         leaveIfSettled()
@@ -73,17 +79,37 @@ final class PeerHandler: ChannelInboundHandler {
             bytes = whole
             pending = nil
         }
-        while !ending, takeFrame(&bytes) {}
+        var hasTaken = false
+        while !ending, takeFrame(&bytes) { hasTaken = true }
         if bytes.readableBytes > 0 && !ending {
-            // A slice of a large read would keep all of it alive.
-            pending = bytes
-            pending?.discardReadBytes()
-            if deadline == nil { watchFrame() }
+            keep(bytes, isNew: hasTaken)
         } else if machine.producer != nil {
             deadline?.cancel()
             deadline = nil
         }
+        holdPending()
         if intake.isDraining { waitForQuiet() }
+    }
+
+    /// Keeps the begin of a frame until the rest arrives.
+    private func keep(_ bytes: ByteBuffer, isNew: Bool) {
+        // A slice of a large read would keep all of it alive.
+        pending = bytes
+        pending?.discardReadBytes()
+        // The time limit is each frame's own, or a busy connection would end by it.
+        if isNew || deadline == nil { watchFrame() }
+    }
+
+    /// Counts what is kept of a frame. A user whose connections all keep large ones loses this one: the
+    /// memory is everybody's.
+    private func holdPending() {
+        let bytes = pending?.readableBytes ?? 0
+        // The usual rest of a read is not worth a lock.
+        let now = bytes < Self.uncountedBytes ? 0 : bytes
+        guard now != heldBytes else { return }
+        let hasRoom = intake.admission.hold(uid: peer.uid ?? .max, bytes: now, instead: heldBytes)
+        heldBytes = now
+        if !hasRoom { throttle(.tooManyConnections) }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -92,6 +118,7 @@ final class PeerHandler: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         sendAck()
+        resumeIfRoom()
         context.fireChannelWritabilityChanged()
     }
 
@@ -108,12 +135,8 @@ final class PeerHandler: ChannelInboundHandler {
         guard let header = Self.header(of: bytes) else { return false }
         guard perform(machine.header(header)) else { return false }
         let total = FrameHeader.byteCount + Int(header.length)
-        guard bytes.readableBytes >= total else {
-            if bytes.writableBytes < total - bytes.readableBytes {
-                bytes.reserveCapacity(minimumWritableBytes: total - bytes.readableBytes)
-            }
-            return false
-        }
+        // No memory for what a header merely promises: the buffer grows with what arrives.
+        guard bytes.readableBytes >= total else { return false }
         bytes.moveReaderIndex(forwardBy: FrameHeader.byteCount)
         guard let body = bytes.readSlice(length: Int(header.length)) else { return false }
         guard crc32c(body.readableBytesSpan) == header.checksum else {
@@ -228,11 +251,13 @@ final class PeerHandler: ChannelInboundHandler {
         guard reading, let context else { return }
         reading = false
         context.channel.setOption(.autoRead, value: false).whenFailure { _ in }
-        if inFlightBytes == 0 { retryLater() }
+        if inFlightBytes == 0 && context.channel.isWritable { retryLater() }
     }
 
     private func resumeIfRoom() {
         guard !reading, let context else { return }
+        // A peer that does not read its answers is not read either; its reading wakes us.
+        guard context.channel.isWritable else { return }
         let mine = Int(intake.admission.limits.inFlightBytesPerConnectionMax) / 2
         guard backlog.isEmpty, inFlightBytes <= mine, intake.admission.hasRoom else {
             if inFlightBytes == 0 { retryLater() }
@@ -267,6 +292,7 @@ final class PeerHandler: ChannelInboundHandler {
             return true
         case .refuse(let error):
             if machine.answers { send(error.frame.encoded) }
+            if context?.channel.isWritable == false { pause() }
             return true
         case .fail(let error):
             intake.ledger.closed(cause: WireError(rawValue: error.code)?.name ?? "error")
@@ -300,6 +326,7 @@ final class PeerHandler: ChannelInboundHandler {
     private func end(with frame: [UInt8]?) {
         ending = true
         pending = nil
+        holdPending()
         if let frame { send(frame) }
         if inFlightBytes == 0 { context?.close(mode: .all, promise: nil) }
     }
@@ -311,6 +338,8 @@ final class PeerHandler: ChannelInboundHandler {
         deadline?.cancel()
         let limit = intake.admission.limits.frameDeadline
         deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) {
+            // While we do not read, the rest may be waiting in the socket.
+            guard self.reading else { return self.watchFrame() }
             self.intake.ledger.closed(cause: "frame_deadline")
             self.end(with: nil)
         }

@@ -31,6 +31,22 @@ import Testing
         #expect(admission.hasRoom)
     }
 
+    @Test func `incomplete frames of one user leave room for another's`() {
+        var limits = IntakeLimits()
+        limits.partialBytesPerUserMax = 100
+        limits.partialBytesMax = 150
+        let admission = Admission(limits: limits)
+        #expect(admission.hold(uid: 1, bytes: 60, instead: 0))
+        #expect(admission.hold(uid: 1, bytes: 100, instead: 60))
+        #expect(!admission.hold(uid: 1, bytes: 1, instead: 0))
+        #expect(admission.hold(uid: 1, bytes: 0, instead: 1))
+        #expect(admission.hold(uid: 2, bytes: 50, instead: 0))
+        #expect(!admission.hold(uid: 2, bytes: 51, instead: 50))
+        #expect(admission.hold(uid: 2, bytes: 0, instead: 51))
+        #expect(admission.hold(uid: 1, bytes: 0, instead: 100))
+        #expect(admission.partialBytes == 0)
+    }
+
     @Test func `what was received is stored, duplicate, refused or in flight`() {
         let ledger = IntakeLedger()
         let header = BatchHeader(
