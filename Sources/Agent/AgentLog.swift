@@ -19,13 +19,27 @@ struct AgentLog: LogHandler {
         line += event.message.description
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         for (key, value) in all.sorted(by: { $0.key < $1.key }) { line += " \(key)=\(value)" }
-        // One line stays one line, whatever a path or a peer put into it.
-        let safe = line.map { $0.isNewline ? " " : $0 }
+        // One line stays one line, and a terminal is told nothing, whatever a path or a file put into it.
+        var safe = ""
+        for scalar in line.unicodeScalars {
+            if Self.isControl(scalar) {
+                safe += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+            } else {
+                safe.unicodeScalars.append(scalar)
+            }
+        }
         do {
-            try StandardStream.error.write(Array((String(safe) + "\n").utf8))
+            try StandardStream.error.write(Array((safe + "\n").utf8))
         } catch {
             // Nobody is left to tell.
             return
+        }
+    }
+
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0, 0x200E...0x200F, 0x2028...0x202E, 0x2060...0x206F: true
+        default: false
         }
     }
 

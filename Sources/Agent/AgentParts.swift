@@ -22,6 +22,7 @@ final class AgentParts: Sendable {
     private let exporters: Exporters
     private let report: StatusReport
     private let controlBeat = Heartbeat()
+    private let descriptors = ThisProcess.raiseDescriptorLimit()
     private let intakeProgress: IntakeProgress
 
     init(
@@ -34,7 +35,7 @@ final class AgentParts: Sendable {
         self.configuration = configuration
         self.log = log
         self.logger = logger
-        admission = Admission(limits: configuration.config.intake.limits)
+        admission = Admission(limits: configuration.config.intake.limits.within(descriptors))
         intakeProgress = IntakeProgress(ledger: ledger)
         let exporters = Exporters(
             stateDirectory: places.stateDirectory, log: log, logger: logger)
@@ -200,7 +201,7 @@ final class AgentParts: Sendable {
             return .failure(error)
         }
         let new = configuration.config
-        admission.change(to: new.intake.limits)
+        admission.change(to: new.intake.limits.within(descriptors))
         exporters.apply(new)
         let sentence =
             old.log == new.log
@@ -218,6 +219,17 @@ extension AgentConfig.Intake {
         limits.connectionsPerUserMax = connectionsPerUserMax
         limits.inFlightBytesMax = inFlightBytesMax
         limits.inFlightBytesPerConnectionMax = inFlightBytesPerConnectionMax
+        return limits
+    }
+}
+
+extension IntakeLimits {
+    /// The limits of a process that may open this many descriptors: connections must leave some for the
+    /// log, the exporters and the control socket.
+    func within(_ descriptors: Int) -> IntakeLimits {
+        let own = 96
+        var limits = self
+        limits.connectionsMax = min(connectionsMax, max(descriptors - own, descriptors / 4))
         return limits
     }
 }

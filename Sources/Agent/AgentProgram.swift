@@ -24,6 +24,7 @@ package struct AgentProgram: Sendable {
 
     /// `run` for a thread that may wait, as the command's main thread.
     package func runBlocking() -> Int32 {
+        ThisProcess.fillStandardStreams()
         let ended = Monitor<Int32?>(nil)
         Task.detached {
             let code = await run()

@@ -15,6 +15,7 @@ enum StateDirectory {
         try make(places.stateDirectory)
         guard try Files.isOnNetwork(places.stateDirectory) else {
             try check(places.stateDirectory)
+            try clear(places.stateDirectory, logger: logger)
             return places
         }
         let local = "/var/tmp/codex-telemetry-\(ThisProcess.euid)"
@@ -23,6 +24,7 @@ enum StateDirectory {
             metadata: ["state": "\(places.stateDirectory)", "local": "\(local)"])
         try make(local)
         try check(local)
+        try clear(local, logger: logger)
         return places.with(stateDirectory: local)
     }
 
@@ -45,6 +47,47 @@ enum StateDirectory {
                 description: "the state directory \(path) cannot be made: \(error); choose another "
                     + "with --state-dir or CODEX_TELEMETRY_STATE_DIR")
         }
+    }
+
+    /// What stands where the log's own files belong and is no file (a directory, a link, a FIFO) gets
+    /// another name: nothing in there may keep the agent from starting, or make it wait.
+    private static func clear(_ state: String, logger: Logger) throws {
+        for name in ["log", "quarantine", "cursors"] {
+            let directory = state + "/" + name
+            guard Files.exists(directory) else { continue }
+            // A link to a directory elsewhere may be meant so.
+            guard isDirectory(directory) else {
+                try setAside(directory, logger)
+                continue
+            }
+            for entry in try Files.list(directory) where isOurs(entry, in: name) {
+                let path = directory + "/" + entry
+                if try Files.facts(path, following: false).kind != .regular {
+                    try setAside(path, logger)
+                }
+            }
+        }
+        let lock = state + "/lock"
+        if Files.exists(lock), try Files.facts(lock, following: false).kind != .regular {
+            try setAside(lock, logger)
+        }
+    }
+
+    private static func isDirectory(_ path: String) -> Bool {
+        do { return try Files.facts(path).kind == .directory } catch { return false }
+    }
+
+    private static func isOurs(_ entry: String, in directory: String) -> Bool {
+        if entry.contains(".misplaced-") { return false }
+        return directory != "log"
+            || ["meta", "position", "dedupe", "reserve"].contains(entry)
+            || [".segment", ".tmp", ".bad"].contains { entry.hasSuffix($0) }
+    }
+
+    private static func setAside(_ path: String, _ logger: Logger) throws {
+        let other = "\(path).misplaced-\(Clocks.wall())"
+        try Files.rename(path, to: other)
+        logger.error("\(path) was not what belongs there; it is now \(other)")
     }
 
     /// Ours alone: what we store is private whatever umask made the directory.

@@ -2,6 +2,7 @@
 #include "CSystemIO.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -114,6 +115,26 @@ int cxt_signals_wait(uint64_t set, int64_t milliseconds) {
     int result = sigwait(&signals, &number);
     return result ? -result : number;
 #endif
+}
+
+void cxt_fill_standard_streams(void) {
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2) close(fd);
+}
+
+uint64_t cxt_raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return 256;
+    // Enough for every connection; an unlimited hard limit makes others allocate tables for it.
+    rlim_t wanted = limit.rlim_max < 16384 ? limit.rlim_max : 16384;
+    if (limit.rlim_cur < wanted) {
+        struct rlimit raised = {wanted, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return wanted;
+    }
+    return limit.rlim_cur;
 }
 
 // Ends this process by the signal, without a core dump of ours for the child's fault.

@@ -15,7 +15,7 @@ extension LogWriter {
                 if try create(SegmentNumber(truncatingIfNeeded: nextNumber), before, now) { return }
             }
         } catch {
-            if error.isOutOfSpace {
+            if error.isOutOfSpace || error.isShortage {
                 fullness = error
                 throw .full(error)
             }

@@ -26,6 +26,12 @@ package struct SyncJob: Sendable {
         var outcome = SyncOutcome(target: target, names: names, bytes: bytes)
         do {
             if names != nil { try storage.syncNames() }
+        } catch {
+            // Without a descriptor for the directory no sync was tried: the next one does it.
+            if error.isShortage { outcome.postponed += 1 } else { outcome.failure = error }
+            return outcome
+        }
+        do {
             for seal in seals { try seal.file.sync() }
             try activeFile?.sync()
             outcome.isSynced = true
@@ -136,6 +142,10 @@ extension LogWriter {
         if outcome.wantsReserve { reserve.release() }
         if let failure = outcome.failure {
             poison = failure
+            return
+        }
+        guard outcome.isSynced else {
+            if unsyncedSince == nil { unsyncedSince = time.boottime() }
             return
         }
         counters.syncs += 1

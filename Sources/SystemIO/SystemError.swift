@@ -39,6 +39,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// There is no space, or no quota, left.
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
+    /// Descriptors or memory are short, here or in the whole system: nothing was done, and it may be tried
+    /// again.
+    package var isShortage: Bool { errno == EMFILE || errno == ENFILE || errno == ENOMEM }
     /// There is no such file.
     package var isNotFound: Bool { errno == ENOENT || errno == ENOTDIR }
     /// A non-blocking call would have waited, or a time limit passed.

@@ -122,6 +122,13 @@ package enum ThisProcess {
     /// The uid of a user's name, nil if there is none.
     package static func uid(named name: String) -> UInt32? { getpwnam(name)?.pointee.pw_uid }
 
+    /// Opens `/dev/null` in the place of a standard stream that is closed, or a file of ours would get its
+    /// number and our messages be written into it. To be called before anything is opened.
+    package static func fillStandardStreams() { cxt_fill_standard_streams() }
+
+    /// Lets this process open as many descriptors as it may (at most 16,384); how many those are.
+    package static func raiseDescriptorLimit() -> Int { Int(cxt_raise_descriptor_limit()) }
+
     /// Ends the process at once, without exit handlers.
     package static func exitNow(_ code: Int32) -> Never { _exit(code) }
 

@@ -199,6 +199,26 @@ import Testing
         #expect(try readAll(disk.root).texts == ["1000/1/1", "1000/1/2"])
     }
 
+    @Test func `descriptors that are short for a while stop the log for that while only`() throws {
+        let log = try open()
+        disk.fail([.open], errno: 24)
+        guard case .failure(.full) = log.append([request(1)])[0] else {
+            Issue.record("was stored without a segment")
+            return
+        }
+        #expect(log.statistics.isFull)
+        disk.fail([])
+        try log.store(request(1))
+        // A directory is opened to be synced: that it could not be is no failed sync.
+        disk.fail([.sync], errno: 24)
+        if let job = log.beginSync() { log.finishSync(job.perform()) }
+        #expect(log.synced < log.committed)
+        disk.fail([])
+        try log.sync()
+        #expect(log.synced == log.committed)
+        #expect(try readAll(disk.root).texts == ["1000/1/1"])
+    }
+
     @Test func `what a failed write left behind is never found`() throws {
         let log = try open()
         try log.store(request(1))

@@ -25,6 +25,7 @@ final class MemoryDisk: Sendable {
         var locked: Set<Int> = []
         var capacity: Int = .max
         var failingOperations: Set<SystemError.StaticOperation> = []
+        var failure: Int32 = 5
         var syncsLost = false
         var calls: [SystemError.StaticOperation: Int] = [:]
         var epoch = 0
@@ -37,9 +38,12 @@ final class MemoryDisk: Sendable {
     /// Bytes that may be used; what is used already stays.
     func setCapacity(_ bytes: Int) { state.withLock { $0.capacity = bytes } }
 
-    /// These calls fail with EIO.
-    func fail(_ operations: Set<SystemError.StaticOperation>) {
-        state.withLock { $0.failingOperations = operations }
+    /// These calls fail, with EIO unless told otherwise.
+    func fail(_ operations: Set<SystemError.StaticOperation>, errno: Int32 = 5) {
+        state.withLock {
+            $0.failingOperations = operations
+            $0.failure = errno
+        }
     }
 
     /// How often a call was made.
@@ -164,7 +168,7 @@ extension MemoryDisk.State {
     mutating func enter(_ operation: SystemError.StaticOperation) throws(SystemError) {
         calls[operation, default: 0] += 1
         if failingOperations.contains(operation) {
-            throw SystemError(errno: 5, operation: operation)
+            throw SystemError(errno: failure, operation: operation)
         }
     }
 

@@ -84,6 +84,10 @@ int cxt_signal_ignore(int signal);
 int cxt_signal_handler(int signal, void (*handler)(int), int restart);
 // Waits for one of the set, which must be blocked; the signal, 0 at the time limit, or -errno.
 int cxt_signals_wait(uint64_t set, int64_t milliseconds);
+// Opens /dev/null in the place of a standard stream that is closed.
+void cxt_fill_standard_streams(void);
+// Lets this process open as many descriptors as it may; how many those are.
+uint64_t cxt_raise_descriptor_limit(void);
 // Ends the process by this signal as a shell would see it.
 int cxt_raise_to_end(int signal);
 

@@ -1,0 +1,111 @@
+"""What an agent finds in its places must not keep it from its work."""
+
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import unittest
+
+from alone import AloneCase
+from host import eventually
+from producer import Producer, record
+
+
+class HostilePlace(AloneCase):
+    def start(self, **rest):
+        """An agent in the foreground of this home, once its intake is open."""
+        self.messages = open(self.home / "messages", "ab")
+        self.addCleanup(self.messages.close)
+        agent = subprocess.Popen(
+            [self.program, "run"], env=self.env, stdin=subprocess.DEVNULL,
+            stdout=self.messages, stderr=self.messages, **rest,
+        )
+        self.agent = agent
+
+        def is_open():
+            self.assertIsNone(agent.poll(), (self.home / "messages").read_text())
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(self.ingest) == 0
+
+        eventually(is_open, 20, "the intake opens")
+
+    def end(self):
+        self.agent.send_signal(signal.SIGTERM)
+        self.assertEqual(self.agent.wait(20), 0)
+
+    def setUp(self):
+        super().setUp()
+        self.ingest = str(self.home / "run/codex-telemetry/ingest.sock")
+        self.state = self.home / ".local/state/codex-telemetry"
+
+    def store_one(self):
+        span = {"trace_id": "11" * 16, "span_id": "22" * 8, "name": "x", "start": 1, "end": 2}
+        producer = Producer(self.ingest)
+        producer.send(1, [record(span)])
+        producer.wait(1)
+        producer.close()
+
+    def test_what_is_no_file_where_a_file_belongs_is_set_aside(self):
+        outside = self.home / "outside"
+        outside.write_text("precious")
+
+        def fifo(path):
+            os.mkfifo(path)
+
+        def directory(path):
+            path.mkdir()
+            (path / "x").write_text("x")
+
+        def link(path):
+            path.symlink_to(outside)
+
+        self.start()
+        self.store_one()
+        self.end()
+        kept = self.home / "kept"
+        shutil.copytree(self.state, kept)
+        names = ["lock", "quarantine", "cursors", "log", "log/meta", "log/position", "log/dedupe"]
+        names += ["log/0000000001.segment", "log/0000000099.segment", "log/meta.tmp"]
+        names += ["cursors/journald.cursor"]
+        for number, name in enumerate(names):
+            make = (fifo, directory, link)[number % 3]
+            if "/" not in name and name != "lock":
+                make = fifo
+            with self.subTest(name, kind=make.__name__):
+                shutil.rmtree(self.state)
+                shutil.copytree(kept, self.state)
+                path = self.state / name
+                if path.is_dir():
+                    shutil.rmtree(path)
+                path.unlink(missing_ok=True)
+                make(path)
+                self.start()
+                self.store_one()
+                self.end()
+                self.assertTrue(list(path.parent.glob(path.name + ".misplaced-*")))
+        self.assertEqual(outside.read_text(), "precious")
+
+    def test_few_descriptors_stop_nobody(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+        self.start(preexec_fn=limit)
+        crowd = []
+        for _ in range(64):
+            one = socket.socket(socket.AF_UNIX)
+            self.addCleanup(one.close)
+            one.connect(self.ingest)
+            crowd.append(one)
+        for one in crowd:
+            one.close()
+        self.store_one()
+        status = self.telemetry("status", "--json").stdout
+        self.assertIn('"state": "writing"', status.replace('":"', '": "'))
+        self.end()
+
+
+if __name__ == "__main__":
+    unittest.main()
