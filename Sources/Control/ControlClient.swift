@@ -124,7 +124,10 @@ package struct ControlClient: ~Copyable {
     }
 
     private borrowing func send(_ bytes: [UInt8]) throws(ControlError) {
-        do { try socket.sendAll(bytes.span.bytes) } catch { throw .socket(error) }
+        do { try socket.sendAll(bytes.span.bytes) } catch {
+            // An agent that turned us away has said why before it closed: the answer tells.
+            if !error.isDisconnected { throw .socket(error) }
+        }
     }
 
     private mutating func takeAnswer() throws(ControlError) -> Answer? {

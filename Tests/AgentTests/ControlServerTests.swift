@@ -86,6 +86,28 @@ private final class Answering: Sendable {
         try server.end()
     }
 
+    @Test func `one conversation too many is told so`() throws {
+        let server = try Answering()
+        do {
+            // Accepted in the order of connecting: the last one comes when all places are taken.
+            var holders: [Int32] = []
+            defer { for number in holders { _ = UnixSocket(owning: number, blocking: true) } }
+            for _ in 0..<32 { holders.append(try UnixSocket.connect(server.path).release()) }
+            var client = try ControlClient(path: server.path)
+            do {
+                _ = try client.status()
+                Issue.record("it was answered")
+            } catch {
+                guard case .refused(1, let sentence) = error else {
+                    Issue.record("\(error)")
+                    return
+                }
+                #expect(sentence.hasPrefix("too many conversations"))
+            }
+        }
+        try server.end()
+    }
+
     @Test(arguments: [[UInt8](repeating: 0xFF, count: 64), [9, 0, 0, 0], [0, 0, 0, 0, 0x77]])
     func `nonsense ends its own conversation only`(bytes: [UInt8]) throws {
         let server = try Answering()

@@ -22,14 +22,43 @@ final class ControlServer: Sendable {
     }
 
     private static let conversationsMax = 32
+    /// Of other users than root and ours: of each, and of all together. The owner always gets through.
+    private static let conversationsPerGuestMax = 8
+    private static let guestConversationsMax = 24
+    /// How long a peer may take to put its question.
+    private static let questionNanoseconds: UInt64 = 10_000_000_000
     private static let patienceMilliseconds: Int64 = 10_000
 
     private let socket: UnixSocket
     private let answers: Answers
     private let heartbeat: Heartbeat
     private let logger: Logger
-    private let open = Monitor<Int>(0)
+    private let open = Monitor(Conversations())
     private let lastAsked = Atomic<UInt64>(Clocks.monotonic())
+
+    private struct Conversations: Sendable {
+        var all = 0
+        var guests: [UInt32: Int] = [:]
+
+        mutating func enter(_ guest: UInt32?) -> Bool {
+            guard all < conversationsMax else { return false }
+            if let guest {
+                let mine = guests[guest, default: 0]
+                guard mine < conversationsPerGuestMax,
+                    guests.values.reduce(0, +) < guestConversationsMax
+                else { return false }
+                guests[guest] = mine + 1
+            }
+            all += 1
+            return true
+        }
+
+        mutating func leave(_ guest: UInt32?) {
+            all -= 1
+            guard let guest, let mine = guests[guest] else { return }
+            guests[guest] = mine == 1 ? nil : mine - 1
+        }
+    }
 
     /// Answers on a listening socket.
     init(
@@ -55,40 +84,48 @@ final class ControlServer: Sendable {
                 try peer.setTimeLimits(
                     sendMilliseconds: Self.patienceMilliseconds,
                     receiveMilliseconds: Self.patienceMilliseconds)
-                converse(with: peer.release(), stop)
+                let uid = try peer.peer().uid
+                let isOwner = uid == 0 || uid == ThisProcess.euid
+                converse(with: peer.release(), guest: isOwner ? nil : uid, stop)
             } catch {
                 logger.warning("control socket", metadata: ["error": "\(error)"])
                 if stop.wait(atMost: .milliseconds(100)) { break }
             }
         }
         let deadline = Clocks.monotonic() + 2_000_000_000
-        _ = open.wait(until: deadline) { $0 == 0 ? true : nil }
+        _ = open.wait(until: deadline) { $0.all == 0 ? true : nil }
     }
 
-    private func converse(with number: Int32, _ stop: ThreadService.Stop) {
-        let admitted = open.update { open in
-            guard open < Self.conversationsMax else { return false }
-            open += 1
-            return true
+    private func turnAway(_ peer: consuming UnixSocket) {
+        let sentence = "too many conversations are open; try again in a moment"
+        do {
+            _ = try peer.send(
+                controlFrame(.failed, [1] + Array(sentence.utf8)).span.bytes, wait: false)
+        } catch {
+            // It has gone already.
+            return
         }
+    }
+
+    private func converse(with number: Int32, guest: UInt32?, _ stop: ThreadService.Stop) {
+        let admitted = open.update { $0.enter(guest) }
         guard admitted else {
-            // Closes: the peer sees the end of the conversation and says that the agent is busy.
-            _ = UnixSocket(owning: number, blocking: true)
+            turnAway(UnixSocket(owning: number, blocking: true))
             return
         }
         do {
             let thread = try SystemThread.start(name: "control-peer") {
                 let conversation = Conversation(
                     socket: UnixSocket(owning: number, blocking: true), answers: self.answers,
-                    stop: stop)
+                    questionDeadline: Clocks.monotonic() + Self.questionNanoseconds, stop: stop)
                 self.lastAsked.store(Clocks.monotonic(), ordering: .relaxed)
                 conversation.run()
-                self.open.update { $0 -= 1 }
+                self.open.update { $0.leave(guest) }
             }
             thread.detach()
         } catch {
             _ = UnixSocket(owning: number, blocking: true)
-            open.update { $0 -= 1 }
+            open.update { $0.leave(guest) }
             logger.warning("control socket", metadata: ["error": "\(error)"])
         }
     }
@@ -98,6 +135,7 @@ final class ControlServer: Sendable {
 private struct Conversation: ~Copyable {
     let socket: UnixSocket
     let answers: ControlServer.Answers
+    let questionDeadline: UInt64
     let stop: ThreadService.Stop
 
     func run() {
@@ -136,6 +174,8 @@ private struct Conversation: ~Copyable {
                     }
                 } catch { return nil }
             }
+            // Byte by byte it would be nobody's turn for hours.
+            guard Clocks.monotonic() < questionDeadline, !stop.isRaised else { return nil }
             do {
                 if try socket.receive(appendingTo: &bytes, limit: 4096) == 0 { return nil }
             } catch { return nil }
