@@ -37,6 +37,9 @@ package struct ExporterRun {
     private var readProblem: String?
     private var readAgainNanoseconds: UInt64 = 0
     private var backlogCountedNanoseconds: UInt64 = 0
+    /// The backlog when it was counted, and what had been taken then.
+    private var backlog: UInt64 = 0
+    private var takenAtCount: UInt64 = 0
 
     /// Loads the cursor, or makes one, and prepares source and exporter.
     package init(
@@ -188,6 +191,8 @@ package struct ExporterRun {
         }
         snapshot.counts = ledger.counts
         snapshot.inFlight = ledger.pending
+        // What was taken since the backlog was counted is no backlog any more: each record counts once.
+        snapshot.backlog = backlog - min(backlog, ledger.taken &- takenAtCount)
         snapshot.cursor = ledger.cursor
         snapshot.details = exporter.details
         snapshot.turns &+= 1
@@ -196,7 +201,9 @@ package struct ExporterRun {
         else { return }
         backlogCountedNanoseconds = now
         do throws(SourceError) {
-            if let backlog = try source.backlogRecords() { snapshot.backlog = backlog }
+            guard let counted = try source.backlogRecords() else { return }
+            (backlog, takenAtCount) = (counted, ledger.taken)
+            snapshot.backlog = counted
         } catch {
             readProblem = error.description
         }

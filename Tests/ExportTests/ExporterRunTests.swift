@@ -257,6 +257,18 @@ private final class TestExporter: Exporter {
         expectBalance(run, stored: 100)
     }
 
+    @Test func `a record counts once between two countings of the backlog`() throws {
+        for _ in 0..<100 { source.add(records: 1) }
+        exporter.room = 3
+        var run = try makeRun()
+        _ = run.turn()
+        expectBalance(run, stored: 100)
+        exporter.room = 50
+        _ = run.turn()
+        #expect(run.snapshot.counts.total > 3)
+        expectBalance(run, stored: 100)
+    }
+
     @Test func `a log that cannot be read degrades and is tried again after a rest`() throws {
         source.add(records: 1)
         var run = try makeRun()
