@@ -124,13 +124,40 @@ package struct JSONWriter: Sendable {
             case 0x0A: bytes.append(contentsOf: [0x5C, 0x6E])
             case 0x0D: bytes.append(contentsOf: [0x5C, 0x72])
             case 0x09: bytes.append(contentsOf: [0x5C, 0x74])
-            case 0x00..<0x20, 0x7F:
-                bytes.append(contentsOf: "\\u00".utf8)
-                bytes.append(Hexadecimal.digit(byte >> 4))
-                bytes.append(Hexadecimal.digit(byte & 0xF))
+            case 0x00..<0x20, 0x7F: escape(UInt16(byte))
+            case 0x80..<0xC0: continuation(byte)
             default: bytes.append(byte)
             }
         }
         bytes.append(0x22)
+    }
+
+    /// JSON may hold them as they are, but a terminal acts on C1 controls (U+0080–U+009F), and marks of
+    /// direction and line (U+200B–U+206F) make a line read as what it is not.
+    private mutating func continuation(_ byte: UInt8) {
+        let before = bytes.suffix(2)
+        let low = UInt16(byte & 0x3F)
+        if before.last == 0xC2, byte < 0xA0 {
+            bytes.removeLast()
+            escape(0x80 | low)
+        } else if before.elementsEqual([0xE2, 0x80]), [0x0B, 0x0E, 0x0F].contains(low) {
+            bytes.removeLast(2)
+            escape(0x2000 | low)
+        } else if before.elementsEqual([0xE2, 0x80]), (0x28...0x2E).contains(low) {
+            bytes.removeLast(2)
+            escape(0x2000 | low)
+        } else if before.elementsEqual([0xE2, 0x81]), (0x20...0x2F).contains(low) {
+            bytes.removeLast(2)
+            escape(0x2040 | low)
+        } else {
+            bytes.append(byte)
+        }
+    }
+
+    private mutating func escape(_ unit: UInt16) {
+        bytes.append(contentsOf: [0x5C, 0x75])
+        for shift in [12, 8, 4, 0] {
+            bytes.append(Hexadecimal.digit(UInt8(truncatingIfNeeded: unit >> shift) & 0xF))
+        }
     }
 }

@@ -141,6 +141,13 @@ struct TextTests {
         #expect(ID128.random() != ID128.random())
     }
 
+    @Test func `JSON tells a terminal nothing and reads back the same`() {
+        var json = JSONWriter()
+        json.string("\u{1B}\u{7F}\u{9B}5m\u{202E}\u{2028}\u{200F}\u{2066}é–…€\u{A0}")
+        #expect(
+            json.text == "\"\\u001b\\u007f\\u009b5m\\u202e\\u2028\\u200f\\u2066é–…€\u{A0}\"")
+    }
+
     @Test func `JSON is escaped, separated and finite`() {
         var json = JSONWriter()
         json.beginObject()
