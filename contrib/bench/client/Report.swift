@@ -5,6 +5,7 @@ struct Report {
         var threads: Int
         var samples: Samples
         var ratio: Double?
+        var ratioOfMinima: Double?
         var limit: String?
         var isMet: Bool?
     }
@@ -21,6 +22,7 @@ struct Report {
     ) {
         let ratio = base.map { samples.median / $0.median }
         var row = Row(name: name, threads: threads, samples: samples, ratio: ratio)
+        row.ratioOfMinima = base.map { samples.minimum / $0.minimum }
         if let limit, let ratio {
             row.limit = "<= \(limit) x"
             row.isMet = ratio <= limit
@@ -33,15 +35,19 @@ struct Report {
     }
 
     var table: String {
-        var text = Self.line("call", "threads", "min", "median", "max", "x clocks", "limit", "")
+        var text = Self.line(
+            "call", "threads", "min", "median", "max", "x clocks", "of minima", "limit", "")
         for row in rows {
             text += Self.line(
                 row.name, "\(row.threads)", Self.short(row.samples.minimum),
                 Self.short(row.samples.median), Self.short(row.samples.maximum),
-                row.ratio.map { Self.short($0) } ?? "", row.limit ?? "",
+                row.ratio.map { Self.short($0) } ?? "",
+                row.ratioOfMinima.map { Self.short($0) } ?? "", row.limit ?? "",
                 row.isMet.map { $0 ? "met" : "MISSED" } ?? "")
         }
-        text += "\nallocations a call: emitSpan \(allocations.emit), withSpan \(allocations.with)\n"
+        text +=
+            "\nArithmetic does the same work each time: its spread is the machine's disturbance.\n"
+        text += "allocations a call: emitSpan \(allocations.emit), withSpan \(allocations.with)\n"
         for one in bytes {
             text += "bytes a span in batches of \(one.batch): \(Self.short(one.bytes))\n"
         }
@@ -63,6 +69,7 @@ struct Report {
                 "\"max_ns\":\(row.samples.maximum)",
             ]
             if let ratio = row.ratio { fields.append("\"ratio\":\(ratio)") }
+            if let minima = row.ratioOfMinima { fields.append("\"ratio_of_minima\":\(minima)") }
             if let isMet = row.isMet { fields.append("\"met\":\(isMet)") }
             parts.append("{" + fields.joined(separator: ",") + "}")
         }
@@ -84,7 +91,7 @@ struct Report {
     }
 
     private static func line(_ columns: String...) -> String {
-        let widths = [34, 8, 8, 8, 8, 9, 12, 8]
+        let widths = [34, 8, 8, 8, 8, 9, 10, 12, 8]
         var text = ""
         for (column, width) in zip(columns, widths) {
             let padding = String(repeating: " ", count: max(width - column.count, 0))

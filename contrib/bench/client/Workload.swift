@@ -43,6 +43,21 @@ enum Workload {
         }
     }
 
+    /// Integer work without memory: what it takes says how much of a core there is.
+    @inline(never)
+    static func arithmetic(_ calls: Int) -> UInt64 {
+        var a: UInt64 = 1
+        var b: UInt64 = 2
+        var c: UInt64 = 3
+        for _ in 0..<(calls &* 32) {
+            a = a &* 3 &+ 1
+            b ^= b &<< 1
+            c &+= b
+            a ^= c &>> 3
+        }
+        return a ^ b ^ c
+    }
+
     @inline(__always)
     static func twoClocks() -> UInt64 {
         Telemetry.now().nanoseconds &+ Telemetry.now().nanoseconds

@@ -76,6 +76,10 @@ for threads in [1, 2] {
         for _ in 0..<calls { sum &+= Workload.twoClocks() }
         if sum == 0 { fatal("no clock") }
     }
+    let arithmetic = bench.run(threads: threads) { calls in
+        if Workload.arithmetic(calls) == 0 { fatal("no arithmetic") }
+    }
+    report.add("arithmetic", threads, arithmetic)
     let emit = bench.run(threads: threads) { calls in
         for number in 0..<calls { Workload.emit(telemetry, parent, number) }
     }
