@@ -40,6 +40,7 @@ package struct AgentProgram: Sendable {
         var logger = Logger(label: "codex-telemetryd")
         do {
             try Signals.ignore(Signals.pipe)
+            try Signals.ignore(Signals.fileSize)
             let sockets = manager.takeSockets()
             let wished = AgentPlaces(
                 scope: options.scope, overrides: options.overrides,

@@ -133,6 +133,8 @@ package struct OneShot: ~Copyable {
     /// Sends what was recorded. Waits for the ack at most this long, and for the writing of a spool file.
     package consuming func deliver(waiting nanoseconds: UInt64 = ackNanoseconds) -> Outcome {
         guard recorder.encoder.recordCount > 0 else { return .nothing }
+        // A spool beyond `ulimit -f` is an error like any other; it must not end a command's stand-in.
+        do { try Signals.block([Signals.fileSize]) } catch { return .dropped(why: "\(error)") }
         let producer = ID128.random()
         let sealed = recorder.encoder.seal(
             SealHeader(

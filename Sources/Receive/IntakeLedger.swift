@@ -43,7 +43,8 @@ package struct IntakeCounts: Sendable, Equatable {
     package var environment: [String: UInt64] = [:]
     /// Spool files taken over and removed.
     package var spoolFilesDrained: UInt64 = 0
-    /// Spool files left alone, by reason; a file counts once a change of its reason.
+    /// Spool files left alone, by reason; a file counts once a change of its reason. `torn`: taken over but
+    /// for its end.
     package var spoolFilesRefused: [String: UInt64] = [:]
 
     /// Zero.

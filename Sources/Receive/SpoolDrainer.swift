@@ -85,7 +85,13 @@ package struct SpoolDrainer: Sendable {
             var bytes = [UInt8](repeating: 0, count: Int(now.size))
             let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
             bytes.removeLast(bytes.count - got)
-            try store(bytes, uid: facts.uid, gid: facts.gid)
+            let rest = try store(bytes, uid: facts.uid, gid: facts.gid)
+            if rest > 0 {
+                ledger.spoolRefused(reason: "torn")
+                logger.warning(
+                    "the end of a spool file is no complete batch and is let go of",
+                    metadata: ["file": "\(path)", "bytes": "\(rest)"])
+            }
             return try Files.remove(path)
         } catch let problem as SpoolProblem {
             throw problem
@@ -103,8 +109,8 @@ package struct SpoolDrainer: Sendable {
     }
 
     /// Hands every complete batch to the log and waits until it is durable there: after that the file
-    /// goes.
-    private func store(_ bytes: [UInt8], uid: UInt32, gid: UInt32) throws(SpoolProblem) {
+    /// goes. The number of bytes at the end that are no complete frame: a writer was killed in its write.
+    private func store(_ bytes: [UInt8], uid: UInt32, gid: UInt32) throws(SpoolProblem) -> Int {
         var frames = FrameBuffer()
         frames.append(bytes)
         var producer: ProducerID?
@@ -125,6 +131,7 @@ package struct SpoolDrainer: Sendable {
         let failed = outcomes.wait { $0.waiting == 0 ? .some($0.failed) : nil } ?? true
         guard !failed else { throw .logFull }
         do { try log.sync() } catch { throw .logFull }
+        return frames.pendingBytes
     }
 
     /// The next complete frame; what follows the last is a torn write of a writer that was killed.

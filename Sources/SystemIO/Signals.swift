@@ -55,6 +55,8 @@ package enum Signals {
     package static let windowChange = SIGWINCH
     /// A write to a closed pipe.
     package static let pipe = SIGPIPE
+    /// What a write beyond `ulimit -f` sends to the thread that tries it, beside the error.
+    package static let fileSize = SIGXFSZ
     /// A child changed its state.
     package static let child = SIGCHLD
     /// User-defined 1.

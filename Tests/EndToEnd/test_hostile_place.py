@@ -88,6 +88,34 @@ class HostilePlace(AloneCase):
                 self.assertTrue(list(path.parent.glob(path.name + ".misplaced-*")))
         self.assertEqual(outside.read_text(), "precious")
 
+    def test_a_fifo_in_the_place_of_the_configuration_is_not_waited_for(self):
+        (self.home / ".codex").mkdir()
+        os.mkfifo(self.home / ".codex/otel-config.yaml")
+        self.start()
+        self.store_one()
+        self.end()
+
+    def test_a_file_size_limit_ends_no_command_by_its_record(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+        done = self.telemetry(
+            "exec", "--", "sh", "-c", "exit 5", check=False, preexec_fn=limit,
+            env={"CODEX_TELEMETRY_AUTOSTART": "0"},
+        )
+        self.assertEqual(done.returncode, 5, done.stderr)
+
+    def test_the_torn_end_of_a_spool_file_is_told(self):
+        self.telemetry("exec", "--", "true", env={"CODEX_TELEMETRY_AUTOSTART": "0"})
+        (file,) = (self.state / "spool").glob("*.spool")
+        with open(file, "ab") as spool:
+            spool.write(b"half a frame")
+        self.start()
+        eventually(lambda: not file.exists(), 10, "the spool is taken")
+        self.assertIn("bytes=12", (self.home / "messages").read_text())
+        self.records(1)
+        self.end()
+
     def test_few_descriptors_stop_nobody(self):
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
