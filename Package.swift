@@ -37,7 +37,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
         // Bytes.
@@ -96,13 +95,16 @@ let package = Package(
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control",
                 "Places",
             ], swiftSettings: strict),
+        .systemLibrary(
+            name: "CLibYAML", pkgConfig: "yaml-0.1",
+            providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
         // Configuration and wiring: the composition root.
         .target(
             name: "Agent",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
                 "Export", "JournalExport", "Control", "Places", nio, nioPosix, logging, lifecycle,
-                .product(name: "Yams", package: "Yams"),
+                "CLibYAML",
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .target(
                     name: "CSystemd",

@@ -25,7 +25,7 @@ private let allowed: [String: Set<String>] = [
     "Agent": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive", "Export",
         "JournalExport", "Control", "Places", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
-        "UnixSignals", "Yams", "CSystemd", "FoundationEssentials",
+        "UnixSignals", "CLibYAML", "CSystemd", "FoundationEssentials",
     ],
     "codex-telemetryd": [
         "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch", "SegmentLog",
@@ -34,7 +34,9 @@ private let allowed: [String: Set<String>] = [
 ]
 
 /// Targets without Swift.
-private let shims: Set<String> = ["CByteCoding", "CSystemIO", "CSystemd", "CThreadState"]
+private let shims: Set<String> = [
+    "CByteCoding", "CSystemIO", "CSystemd", "CLibYAML", "CThreadState",
+]
 
 private let cLibraries: Set<String> = ["Glibc", "Musl", "Darwin"]
 

@@ -1,5 +1,3 @@
-internal import Yams
-
 /// Something in a configuration file that is not as it must be.
 package struct ConfigProblem: Error, Sendable, Equatable, CustomStringConvertible {
     /// The file.
@@ -35,13 +33,11 @@ package struct ConfigReading: Sendable, Equatable {
     ) throws(ConfigProblems) {
         var walk = ConfigWalk(file: file)
         do {
-            if let root = try Yams.compose(yaml: yaml) {
-                walk.read(root, environment: environment)
-            }
-        } catch let error as YamlError {
-            throw ConfigProblems(problems: [ConfigWalk.problem(of: error, file: file)])
+            if let root = try YAMLNode.read(yaml) { walk.read(root, environment: environment) }
         } catch {
-            let problem = ConfigProblem(file: file, line: 0, column: 0, message: "\(error)")
+            let problem = ConfigProblem(
+                file: file, line: error.place?.line ?? 0, column: error.place?.column ?? 0,
+                message: "not YAML: \(error.message)")
             throw ConfigProblems(problems: [problem])
         }
         guard walk.problems.isEmpty else { throw ConfigProblems(problems: walk.problems) }
@@ -76,40 +72,27 @@ struct ConfigWalk {
         self.file = file
     }
 
-    static func problem(of error: YamlError, file: String) -> ConfigProblem {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            ConfigProblem(
-                file: file, line: mark.line, column: mark.column, message: "not YAML: \(problem)")
-        default:
-            ConfigProblem(file: file, line: 0, column: 0, message: "not YAML: \(error)")
-        }
-    }
-
-    mutating func read(_ root: Node, environment: (String) -> String?) {
-        // An empty document composes to an empty scalar: nothing is added to the default.
-        if case .scalar(let scalar) = root, scalar.string.isEmpty { return }
+    mutating func read(_ root: YAMLNode, environment: (String) -> String?) {
+        // An empty document adds nothing to the default.
+        if root.isEmpty { return }
         let schema = ConfigSchema.root
         visit(root, schema, path: "", environment: environment)
     }
 
     private mutating func visit(
-        _ node: Node, _ schema: ConfigSchema, path: String, environment: (String) -> String?
+        _ node: YAMLNode, _ schema: ConfigSchema, path: String, environment: (String) -> String?
     ) {
         switch schema {
         case .section(let keys):
             // `journald:` with nothing after it is a section with its defaults.
-            if case .scalar(let scalar) = node, scalar.string.isEmpty || scalar.string == "null" {
-                return
-            }
-            guard let mapping = node.mapping else {
+            if node.isEmpty { return }
+            guard case .mapping(let mapping, _) = node else {
                 report(node, "\(path.isEmpty ? "the document" : path) must be a mapping")
                 return
             }
             var seen: Set<String> = []
             for (key, value) in mapping {
-                let name = key.string ?? ""
+                let name = key.text ?? ""
                 let full = path.isEmpty ? name : path + "." + name
                 guard let next = keys[name] else {
                     let known = keys.keys.sorted().joined(separator: ", ")
@@ -123,7 +106,7 @@ struct ConfigWalk {
                 visit(value, next, path: full, environment: environment)
             }
         case .value(let expected, let assign):
-            guard let raw = node.scalar?.string else {
+            guard let raw = node.text else {
                 report(node, "\(path) must be \(expected)")
                 return
             }
@@ -132,13 +115,13 @@ struct ConfigWalk {
                 report(node, "\(path) is '\(text)'; it must be \(expected)")
                 return
             }
-            origins[path] = "\(file):\(node.mark?.line ?? 0)"
+            origins[path] = "\(file):\(node.place.line)"
         }
     }
 
     /// Replaces `${env:NAME}` and `${env:NAME:-default}`; reports an unset variable.
     private mutating func substitute(
-        _ raw: String, _ node: Node, _ environment: (String) -> String?
+        _ raw: String, _ node: YAMLNode, _ environment: (String) -> String?
     ) -> String? {
         var result = ""
         var rest = raw[...]
@@ -164,10 +147,10 @@ struct ConfigWalk {
         return result + rest
     }
 
-    private mutating func report(_ node: Node, _ message: String) {
+    private mutating func report(_ node: YAMLNode, _ message: String) {
         problems.append(
             ConfigProblem(
-                file: file, line: node.mark?.line ?? 0, column: node.mark?.column ?? 0,
+                file: file, line: node.place.line, column: node.place.column,
                 message: message))
     }
 }

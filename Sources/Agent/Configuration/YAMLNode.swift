@@ -1,0 +1,125 @@
+internal import CLibYAML
+
+/// A YAML document as libyaml reads it, with the place of every node: anchors are resolved, scalars stay
+/// text, tags are left aside.
+indirect enum YAMLNode {
+    case scalar(String, YAMLPlace)
+    case sequence([YAMLNode], YAMLPlace)
+    case mapping([(key: YAMLNode, value: YAMLNode)], YAMLPlace)
+
+    /// Where it begins.
+    var place: YAMLPlace {
+        switch self {
+        case .scalar(_, let place), .sequence(_, let place), .mapping(_, let place): place
+        }
+    }
+
+    /// A scalar's text.
+    var text: String? {
+        if case .scalar(let text, _) = self { return text }
+        return nil
+    }
+
+    /// Whether it says nothing: `key:` with nothing behind it, `null`, `~`.
+    var isEmpty: Bool { text.map { ["", "null", "~"].contains($0) } ?? false }
+}
+
+/// Line and column, from 1.
+struct YAMLPlace: Equatable {
+    let line: Int
+    let column: Int
+
+    init(_ mark: yaml_mark_t) {
+        line = mark.line + 1
+        column = mark.column + 1
+    }
+}
+
+/// Why a text is no YAML document that we take.
+struct YAMLProblem: Error {
+    let message: String
+    let place: YAMLPlace?
+}
+
+extension YAMLNode {
+    /// Nesting beyond it is refused; an alias inside its own anchor never ends otherwise.
+    private static let depthMax = 32
+    /// Nodes beyond it are refused: aliases of aliases multiply.
+    private static let nodesMax = 10_000
+
+    /// Reads the first document of `yaml`; nil if there is none.
+    static func read(_ yaml: String) throws(YAMLProblem) -> YAMLNode? {
+        let bytes = Array(yaml.utf8)
+        var result: Result<YAMLNode?, YAMLProblem> = .success(nil)
+        // Sound: libyaml reads only inside the buffer, whose lifetime encloses parser and document.
+        bytes.withUnsafeBufferPointer { buffer in
+            var parser = yaml_parser_t()
+            guard yaml_parser_initialize(&parser) == 1 else {
+                result = .failure(YAMLProblem(message: "out of memory", place: nil))
+                return
+            }
+            defer { yaml_parser_delete(&parser) }
+            yaml_parser_set_input_string(&parser, buffer.baseAddress, buffer.count)
+            var document = yaml_document_t()
+            guard yaml_parser_load(&parser, &document) == 1 else {
+                let message = parser.problem.map { String(cString: $0) } ?? "it cannot be read"
+                result = .failure(
+                    YAMLProblem(message: message, place: YAMLPlace(parser.problem_mark)))
+                return
+            }
+            defer { yaml_document_delete(&document) }
+            guard yaml_document_get_root_node(&document) != nil else { return }
+            var budget = nodesMax
+            do throws(YAMLProblem) {
+                result = .success(try node(1, of: &document, depth: 0, budget: &budget))
+            } catch {
+                result = .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private static func node(
+        _ index: Int32, of document: inout yaml_document_t, depth: Int, budget: inout Int
+    ) throws(YAMLProblem) -> YAMLNode {
+        guard let found = yaml_document_get_node(&document, index)?.pointee else {
+            throw YAMLProblem(message: "a node is missing", place: nil)
+        }
+        let place = YAMLPlace(found.start_mark)
+        budget -= 1
+        guard depth <= depthMax, budget >= 0 else {
+            throw YAMLProblem(
+                message: "more than \(depthMax) levels or \(nodesMax) nodes", place: place)
+        }
+        switch found.type {
+        case YAML_SCALAR_NODE:
+            let scalar = found.data.scalar
+            let text = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
+            return .scalar(String(decoding: text, as: UTF8.self), place)
+        case YAML_SEQUENCE_NODE:
+            let items = found.data.sequence.items
+            var nodes: [YAMLNode] = []
+            var next = items.start
+            while let item = next, item != items.top {
+                nodes.append(
+                    try node(item.pointee, of: &document, depth: depth + 1, budget: &budget))
+                next = item + 1
+            }
+            return .sequence(nodes, place)
+        case YAML_MAPPING_NODE:
+            let pairs = found.data.mapping.pairs
+            var entries: [(key: YAMLNode, value: YAMLNode)] = []
+            var next = pairs.start
+            while let pair = next, pair != pairs.top {
+                let key = try node(
+                    pair.pointee.key, of: &document, depth: depth + 1, budget: &budget)
+                let value = try node(
+                    pair.pointee.value, of: &document, depth: depth + 1, budget: &budget)
+                entries.append((key, value))
+                next = pair + 1
+            }
+            return .mapping(entries, place)
+        default: throw YAMLProblem(message: "a node of no known kind", place: place)
+        }
+    }
+}
