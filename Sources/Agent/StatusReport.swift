@@ -110,6 +110,7 @@ struct StatusReport: Sendable {
         producers.connectionsTotal = counts.connectionsTotal
         producers.environment = counts.environment
         producers.spoolFilesDrained = counts.spoolFilesDrained
+        producers.spoolFilesRefused = counts.spoolFilesRefused
         return producers
     }
 

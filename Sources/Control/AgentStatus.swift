@@ -152,8 +152,10 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var connectionsTotal: UInt64 = 0
         /// Names of environment variables that producers have set and that only the agent honours.
         package var environment: [String: UInt64] = [:]
-        /// Spool files drained, and left alone.
+        /// Spool files taken over.
         package var spoolFilesDrained: UInt64 = 0
+        /// Spool files left alone, by reason.
+        package var spoolFilesRefused: [String: UInt64] = [:]
         /// Producers to be filled in.
         package init() {}
     }

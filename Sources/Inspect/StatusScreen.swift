@@ -124,6 +124,11 @@ package struct StatusScreen: Sendable {
             "\(count(producers.connections)) connected · \(count(producers.connectionsTotal)) "
                 + "since the start · \(count(producers.spoolFilesDrained)) spool files taken"
         ]
+        if sum(producers.spoolFilesRefused) > 0 {
+            lines.append(
+                style.paint(
+                    "spool files left alone " + causes(producers.spoolFilesRefused), .bad))
+        }
         for (name, number) in producers.environment.sorted(by: { $0.key < $1.key }) {
             lines.append(
                 style.paint(

@@ -113,11 +113,15 @@ final class PeerHandler: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        // Answers leave only now: a write to a peer that has gone closes the channel, and what it sent
+        // before it went must have been read by then.
         sendAck()
+        context.flush()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         sendAck()
+        context.flush()
         resumeIfRoom()
         context.fireChannelWritabilityChanged()
     }
@@ -238,6 +242,7 @@ final class PeerHandler: ChannelInboundHandler {
         }
         if ending && inFlightBytes == 0 {
             sendAck()
+            context?.flush()
             context?.close(promise: nil)
         }
         resumeIfRoom()
@@ -245,7 +250,10 @@ final class PeerHandler: ChannelInboundHandler {
     }
 
     /// After a group of outcomes: one ack for all of them.
-    func settledGroup() { sendAck() }
+    func settledGroup() {
+        sendAck()
+        context?.flush()
+    }
 
     private func pause() {
         guard reading, let context else { return }
@@ -317,9 +325,10 @@ final class PeerHandler: ChannelInboundHandler {
         send(ack.frame.encoded)
     }
 
+    /// Leaves with the next flush.
     private func send(_ frame: [UInt8]) {
         guard let context, context.channel.isActive else { return }
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
+        context.write(wrapOutboundOut(ByteBuffer(bytes: frame)), promise: nil)
     }
 
     /// Ends the connection once what is under way has its outcome.
@@ -328,6 +337,7 @@ final class PeerHandler: ChannelInboundHandler {
         pending = nil
         holdPending()
         if let frame { send(frame) }
+        context?.flush()
         if inFlightBytes == 0 { context?.close(mode: .all, promise: nil) }
     }
 
