@@ -105,5 +105,5 @@ class AgentCase(HostCase):
             and len(found) >= count
             and found,
             seconds,
-            f"{count} journal entries ({' '.join(selection)}); status: {self.status()}",
+            lambda: f"{count} journal entries ({' '.join(selection)}); status: {self.status()}",
         )

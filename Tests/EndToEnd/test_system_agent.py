@@ -209,6 +209,9 @@ class SystemAgent(SystemCase):
             time.sleep(0.5)  # of the clients' work between two interruptions
         for client in clients:
             self.assertEqual(client.wait(60), 0)
+        # What a client could not deliver before its exit lies in its user's spool, which the system's
+        # agent never opens: the user's next commands bring it.
+        commands = sum(self.empty_spool(user) for user in ("ada", "bob"))
         entries = self.entries(600, "--since", start, "CODEX_ATTR_GEN_AI_TOOL_NAME=step")
         places = [(each["CODEX_LOG_ID"], each["CODEX_OFFSET"]) for each in entries]
         self.assertEqual((len(places), len(set(places))), (600, 600))
@@ -216,7 +219,22 @@ class SystemAgent(SystemCase):
         self.assertEqual(numbers, [(uid, n) for uid in ("2001", "2002") for n in range(300)])
         self.telemetry("status")
         count = self.witness()
-        self.assertEqual((count["records"] - before, count["exactly_once"]), (600, True))
+        self.assertEqual((count["records"] - before, count["exactly_once"]), (600 + commands, True))
+
+    def empty_spool(self, user):
+        """Lets a user run commands until nothing is left in the spool; returns how many it took."""
+        spool = self.host.path(f"/home/{user}/.local/state/codex-telemetry/spool")
+        commands = 0
+
+        def nothing_left():
+            nonlocal commands
+            commands += 1
+            self.telemetry("emit", "event", "next.command", user=user)
+            return not list(spool.glob("*.spool"))
+
+        self.status()
+        eventually(nothing_left, 20, lambda: f"{user}'s spool is empty: {os.listdir(spool)}")
+        return commands
 
     def test_a_reload_with_an_error_fails_and_changes_nothing(self):
         self.producer("ada", tool_span(time.time_ns()))
