@@ -23,6 +23,16 @@ for number in range(int(sys.argv[2])):
         time.sleep(0.01)
 """
 
+# A client that goes on until its input ends.
+NEXT_CLIENT = """
+import sys
+sys.path.insert(0, sys.argv[1] + "/contrib/clients/python")
+import codex_telemetry as telemetry
+with telemetry.span("next.client"):
+    pass
+sys.stdin.read()
+"""
+
 
 def tool_span(start, **changes):
     """A tool call of 1,240.312 ms with everything that an entry can show."""
@@ -210,8 +220,9 @@ class SystemAgent(SystemCase):
         for client in clients:
             self.assertEqual(client.wait(60), 0)
         # What a client could not deliver before its exit lies in its user's spool, which the system's
-        # agent never opens: the user's next commands bring it.
-        commands = sum(self.empty_spool(user) for user in ("ada", "bob"))
+        # agent never opens: the user's next client brings it.
+        for user in ("ada", "bob"):
+            self.empty_spool(user)
         entries = self.entries(600, "--since", start, "CODEX_ATTR_GEN_AI_TOOL_NAME=step")
         places = [(each["CODEX_LOG_ID"], each["CODEX_OFFSET"]) for each in entries]
         self.assertEqual((len(places), len(set(places))), (600, 600))
@@ -219,22 +230,23 @@ class SystemAgent(SystemCase):
         self.assertEqual(numbers, [(uid, n) for uid in ("2001", "2002") for n in range(300)])
         self.telemetry("status")
         count = self.witness()
-        self.assertEqual((count["records"] - before, count["exactly_once"]), (600 + commands, True))
+        self.assertEqual((count["records"] - before, count["exactly_once"]), (602, True))
 
     def empty_spool(self, user):
-        """Lets a user run commands until nothing is left in the spool; returns how many it took."""
+        """Lets a client of the user's run, with one span, until nothing is left in the spool."""
         spool = self.host.path(f"/home/{user}/.local/state/codex-telemetry/spool")
-        commands = 0
-
-        def nothing_left():
-            nonlocal commands
-            commands += 1
-            self.telemetry("emit", "event", "next.command", user=user)
-            return not list(spool.glob("*.spool"))
-
         self.status()
-        eventually(nothing_left, 20, lambda: f"{user}'s spool is empty: {os.listdir(spool)}")
-        return commands
+        client = self.host.popen(
+            PYTHON, "-c", NEXT_CLIENT, SOURCE, user=user, env={"CODEX_OTEL_ENABLED": "1"}, stdin=-1
+        )
+        try:
+            eventually(
+                lambda: not list(spool.glob("*.spool")), 20,
+                lambda: f"{user}'s spool is empty: {os.listdir(spool)}",
+            )
+        finally:
+            client.stdin.close()
+            self.assertEqual(client.wait(30), 0)
 
     def test_a_reload_with_an_error_fails_and_changes_nothing(self):
         self.producer("ada", tool_span(time.time_ns()))
