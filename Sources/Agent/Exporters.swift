@@ -20,8 +20,10 @@ final class Exporters: Sendable {
     private let stateDirectory: String
     private let log: GroupCommit
     private let logger: Logger
-    /// Guards the set; held for a copy, and for starting and stopping a runner at a reload.
+    /// Guards the set; held for a copy or a change of it.
     private let running = Mutex<[Running]>([])
+    /// Lets one change of configuration follow the other; nothing else waits for it.
+    private let applying = Mutex<Void>(())
 
     init(stateDirectory: String, log: GroupCommit, logger: Logger) {
         self.stateDirectory = stateDirectory
@@ -29,19 +31,22 @@ final class Exporters: Sendable {
         self.logger = logger
     }
 
-    /// Puts a configuration in force: what did not change goes on undisturbed.
+    /// Puts a configuration in force: what did not change goes on undisturbed. Blocks while an exporter
+    /// that is replaced ends; `status` and the watchdog do not wait for it.
     func apply(_ config: AgentConfig) {
-        running.withLock { running in
-            if let old = running.first, old.config != config.journald {
-                old.runner.stop(deadline: Self.stopLimit)
-                running.removeFirst()
+        applying.withLock { _ in
+            let replaced = running.withLock { running -> Running? in
+                guard let old = running.first, old.config != config.journald else { return nil }
+                return running.removeFirst()
             }
-            guard running.isEmpty, config.journald.enabled else { return }
+            replaced?.runner.stop(deadline: Self.stopLimit)
+            let isRunning = running.withLock { !$0.isEmpty }
+            guard !isRunning, config.journald.enabled else { return }
             let runner = journald(config.journald)
             do {
                 try runner.start()
-                running.append(
-                    Running(runner: runner, type: "journald", config: config.journald))
+                let fresh = Running(runner: runner, type: "journald", config: config.journald)
+                running.withLock { $0.append(fresh) }
             } catch {
                 logger.error("exporter journald cannot start: \(error)")
             }

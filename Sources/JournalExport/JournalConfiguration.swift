@@ -16,8 +16,9 @@ package struct JournalConfiguration: Sendable, Equatable {
     /// Entries a second on average, with bursts of ten seconds' worth. Key `entries_per_second_max`, default
     /// 1,000; nil (0 in the file): no cap.
     package var entriesPerSecond: UInt64? = 1000
-    /// Bytes of entries a day (UTC). Key `bytes_per_day_max`, default 1,024; nil (0 in the file): no cap.
-    package var bytesPerDay: UInt64? = 1024 << 20
+    /// Bytes of entries a day (UTC). Key `bytes_per_day_max`, default 256 MiB; nil (0 in
+    /// the file): no cap.
+    package var bytesPerDay: UInt64? = 256 << 20
     /// The lowest severity number of a log event that becomes an entry: INFO.
     package var severityMin: UInt8 = 9
     /// journald's socket; of another namespace by choice.
