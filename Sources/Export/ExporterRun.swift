@@ -74,6 +74,9 @@ package struct ExporterRun {
             SavedCursor(
                 cursor: saved.cursor, settled: saved.settled, isClean: false, state: saved.state),
             logID: logID)
+        // Before the first turn the counts are true already.
+        publish(.starting, time.boottime())
+        snapshot.turns = 0
     }
 
     /// One turn: reads, steps the exporter, saves the cursor. Returns how long there is nothing to do

@@ -16,8 +16,13 @@ package final class ExporterRunner: Sendable {
     /// The exporter's configured name.
     package let name: String
 
+    /// How long `start` waits for the cursor.
+    static let openLimitNanoseconds: UInt64 = 2_000_000_000
+
     private struct Signals {
         var isAwake = false
+        /// The cursor was loaded, or could not be.
+        var wasOpened = false
         var stopDeadline: UInt64?
     }
 
@@ -74,13 +79,16 @@ package final class ExporterRunner: Sendable {
         shown = Mutex(ExporterSnapshot(name: name))
     }
 
-    /// Starts the thread. Once only.
+    /// Starts the thread. Once only. Waits, two seconds at most, until the cursor is loaded: from then on
+    /// `snapshot` balances with the log.
     package func start() throws(SystemError) {
         try life.withLock { life throws(SystemError) in
             guard case .new = life else { return }
             let thread = try SystemThread.start(name: "export-\(name.prefix(8))") { self.run() }
             life = .running(thread)
         }
+        let limit = Clocks.monotonic() &+ Self.openLimitNanoseconds
+        _ = signals.wait(until: limit) { $0.wasOpened ? true : nil }
     }
 
     /// The log has grown: look at once. Cheap, and never blocks for long.
@@ -110,11 +118,14 @@ package final class ExporterRunner: Sendable {
                 var run = try ExporterRun(
                     name: name, startAt: startAt, source: makeSource(), exporter: makeExporter(),
                     store: makeStore(), time: time)
+                shown.withLock { $0 = run.snapshot }
+                signals.update { $0.wasOpened = true }
                 loop(&run)
                 return
             } catch {
                 // The log or the cursor cannot be opened now: shown, and tried again.
                 show { $0.state = .degraded(error.description) }
+                signals.update { $0.wasOpened = true }
                 sleep(nanoseconds: Self.startRestNanoseconds)
                 show {
                     $0.turns &+= 1

@@ -62,6 +62,8 @@
         private var nextBarrier: UInt64 = 0
         private var barrierPause: UInt64 = 0
         private var barrierNonce: UInt64
+        /// Whether the last barrier went to journald.
+        private var isBarrierSent = false
 
         init(configuration: JournalConfiguration, time: any TimeSource) {
             self.configuration = configuration
@@ -343,13 +345,16 @@
 
         /// The last entries before a death of journald have no later one that would prove their loss.
         private func sendBarrierIfStalled(_ now: UInt64) {
-            guard now - progressAt > 2 * Self.second, now >= nextBarrier, blockedSince == nil,
-                tracker.queued == 0
+            guard now - progressAt > 2 * Self.second, now >= nextBarrier, tracker.queued == 0
             else { return }
             sendBarrier(now)
+            if isBarrierSent, let lowest = tracker.lowestOrderInDoubt {
+                readback.goBack(to: lowest)
+            }
         }
 
         private func sendBarrier(_ now: UInt64) {
+            isBarrierSent = false
             guard let socket = connected(now) else { return }
             barrierPause = min(max(barrierPause * 2, 2 * Self.second), 30 * Self.second)
             nextBarrier = now + barrierPause
@@ -359,6 +364,7 @@
             switch socket.send(bytes, starts: [range.lowerBound, range.upperBound]) {
             case .sent:
                 blockedSince = nil
+                isBarrierSent = true
                 tracker.sentBarrier(barrierNonce)
             case .blocked:
                 if blockedSince == nil { blockedSince = now }
@@ -369,10 +375,13 @@
         }
 
         private func stepBarrier(_ now: UInt64) {
-            // The reader takes its place before the barrier goes, else it would not see it.
-            if !readback.isPlaced { readback.startAtEnd() }
-            guard readback.isPlaced else { return }
-            if now >= nextBarrier { sendBarrier(now) }
+            if now >= nextBarrier {
+                // The reader takes its place before the barrier goes, else it would not see it. One that did
+                // not see the last barrier takes it anew: a file of the journal may have escaped it.
+                if isBarrierSent || !readback.isPlaced { readback.startAtEnd() }
+                guard readback.isPlaced else { return }
+                sendBarrier(now)
+            }
             _ = read { _, _ in }
             nextLook = now + 2_000_000
         }

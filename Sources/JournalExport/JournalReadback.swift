@@ -104,6 +104,14 @@
             }
         }
 
+        /// Goes back to where the reader was before it looked for `lowest`, and reads from there with the
+        /// journal's files opened anew: what it did not meet may stand in a file that it never took notice
+        /// of, or before its place, where journald's clock was set back.
+        func goBack(to lowest: UInt64) {
+            open = nil
+            if let anchor = anchors.last(where: { $0.order <= lowest }) { place = anchor.place }
+        }
+
         /// Nothing is looked for: after ten seconds the journal's files are let go.
         func rest(_ now: UInt64) {
             guard open != nil else { return }

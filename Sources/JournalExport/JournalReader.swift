@@ -29,23 +29,30 @@
     /// Reads our own entries back, in the journal's order. It maps the journal's files: memory is
     /// bounded by closing it and opening another at its cursor.
     ///
+    /// It sees what `journalctl -t codex-telemetry` sees, and looks into each entry for the rest. journald
+    /// links an entry into the list of each of its fields, one after another, and may be killed between two
+    /// of them: measured, such an entry is found by `SYSLOG_IDENTIFIER` and not by `_UID`. A search by other
+    /// fields than our readers' would take it for missing, and it would be sent a second time.
+    ///
     /// Unsafe code: libsystemd's pointers to data are valid until the next call on the journal, and are
     /// read before it.
     struct JournalReader: ~Copyable {
         private let journal: OpaquePointer
+        private let logID: [UInt8]
+        /// journald's own word on who sent an entry: anyone may write our fields.
+        private let uid = Array(String(geteuid()).utf8)
         /// Entries read since it was opened.
         private(set) var entriesRead = 0
         /// Whether `next` gives the current entry, which a search for another one has found.
         private var holdsCurrent = false
 
-        /// Opens this machine's journal for the entries of one log. Blocks for file I/O.
+        /// Opens this machine's journal for the entries of one log that this user sent. Blocks for file I/O.
         init(logID: String, namespace: String?) throws(JournalError) {
-            journal = try Self.open(logID: logID, namespace: namespace)
+            self.logID = Array(logID.utf8)
+            journal = try Self.open(namespace: namespace)
         }
 
-        private static func open(
-            logID: String, namespace: String?
-        ) throws(JournalError) -> OpaquePointer {
+        private static func open(namespace: String?) throws(JournalError) -> OpaquePointer {
             var opened: OpaquePointer?
             let result =
                 if let namespace {
@@ -58,8 +65,10 @@
                 throw JournalError(errno: EINVAL, operation: "sd_journal_open")
             }
             do throws(JournalError) {
-                // `_UID` is journald's own word on who sent an entry: anyone may write our fields.
-                for match in ["CODEX_LOG_ID=" + logID, "_UID=\(geteuid())"] {
+                // Either: records, and our barriers.
+                for match in [
+                    "SYSLOG_IDENTIFIER=codex-telemetry", "SYSLOG_IDENTIFIER=codex-telemetryd",
+                ] {
                     try check(
                         sd_journal_add_match(opened, match, match.utf8.count),
                         "sd_journal_add_match")
@@ -108,16 +117,16 @@
         mutating func next() throws(JournalError) -> SeenEntry? {
             if holdsCurrent {
                 holdsCurrent = false
-                return try current()
+                return current()
             }
             guard try step(sd_journal_next(journal), "sd_journal_next") else { return nil }
-            return try current()
+            return current()
         }
 
         /// The entry before, nil at the beginning.
         mutating func previous() throws(JournalError) -> SeenEntry? {
             guard try step(sd_journal_previous(journal), "sd_journal_previous") else { return nil }
-            return try current()
+            return current()
         }
 
         /// Names the current entry; nil if there is none.
@@ -149,12 +158,21 @@
             return true
         }
 
-        private borrowing func current() throws(JournalError) -> SeenEntry {
-            if let id = data("CODEX_OFFSET", { EntryID(text: $0) }) { return .entry(id) }
-            if let nonce = data("CODEX_BARRIER", { UInt64(String(decoding: $0, as: UTF8.self)) }) {
-                return .barrier(nonce)
+        private borrowing func current() -> SeenEntry {
+            let seen: SeenEntry
+            if let id = data("CODEX_OFFSET", { EntryID(text: $0) }) {
+                seen = .entry(id)
+            } else if let nonce = data(
+                "CODEX_BARRIER", { UInt64(String(decoding: $0, as: UTF8.self)) })
+            {
+                seen = .barrier(nonce)
+            } else {
+                return .other
             }
-            return .other
+            let isOurs =
+                data("CODEX_LOG_ID", { $0.elementsEqual(logID) }) == true
+                && data("_UID", { $0.elementsEqual(uid) }) == true
+            return isOurs ? seen : .other
         }
 
         private borrowing func data<Value>(

@@ -189,6 +189,14 @@ private final class TestExporter: Exporter {
         expectBalance(next, stored: 9)
     }
 
+    @Test func `counts are true before the first turn`() throws {
+        source.add(records: 3)
+        var run = try makeRun()
+        _ = run.turn()
+        source.add(records: 2)
+        expectBalance(try makeRun(), stored: 5)
+    }
+
     @Test func `the saved cursor never passes the synced position`() throws {
         source.add(records: 2)
         source.add(records: 3)
