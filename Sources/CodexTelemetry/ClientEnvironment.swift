@@ -1,5 +1,5 @@
 /// What the environment says to an instrumented process: one rule for every language, pinned by
-/// contrib/protocol/vectors/environment.json.
+/// contrib/protocol/vectors/environment.
 package struct ClientEnvironment: Sendable, Equatable {
     /// Whether anything is recorded.
     package var isEnabled: Bool

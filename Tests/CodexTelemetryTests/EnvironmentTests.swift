@@ -69,6 +69,11 @@ struct EnvironmentCase: Decodable, Sendable, CustomTestStringConvertible {
         #expect(baggage["originator"] == wanted.originator)
     }
 
+    @Test func `no vector is left out`() {
+        #expect(EnvironmentCase.all.count >= 51)
+        #expect(Set(EnvironmentCase.all.map(\.name)).count == EnvironmentCase.all.count)
+    }
+
     @Test(arguments: [nil, "maybe", "1"] as [String?])
     func `an explicit act is recorded unless it is explicitly off`(value: String?) {
         func read(_ variables: [String: String]) -> ClientEnvironment {
