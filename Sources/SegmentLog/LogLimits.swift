@@ -16,6 +16,8 @@ package struct LogLimits: Sendable, Equatable {
     package var syncDelay: Duration = .milliseconds(100)
     /// A sync follows when this much is not synced, whatever the time.
     package var syncBytes = 8 << 20
+    /// A sync that could not be tried for want of descriptors is tried again after this time.
+    package var syncRetryDelay: Duration = .milliseconds(250)
     /// The time between checkpoints of the dedupe table.
     package var checkpointInterval: Duration = .seconds(30)
     /// A producer that sent nothing for this long is forgotten.

@@ -28,7 +28,12 @@ package struct SyncJob: Sendable {
             if names != nil { try storage.syncNames() }
         } catch {
             // Without a descriptor for the directory no sync was tried: the next one does it.
-            if error.isShortage { outcome.postponed += 1 } else { outcome.failure = error }
+            guard error.isShortage else {
+                outcome.failure = error
+                return outcome
+            }
+            outcome.postponed += 1
+            outcome.shortage = error
             return outcome
         }
         do {
@@ -96,6 +101,8 @@ package struct SyncOutcome: Sendable {
     let bytes: Int
     var isSynced = false
     var failure: SystemError?
+    /// What was short, so that nothing was tried.
+    var shortage: SystemError?
     var sealed: [SegmentNumber] = []
     var meta: LogMeta?
     var checkpointed: LogOffset?
@@ -145,9 +152,13 @@ extension LogWriter {
             return
         }
         guard outcome.isSynced else {
-            if unsyncedSince == nil { unsyncedSince = time.boottime() }
+            let now = time.boottime()
+            if unsyncedSince == nil { unsyncedSince = now }
+            // What is short now is short in a microsecond too.
+            syncNotBefore = now &+ limits.syncRetryDelay.nanoseconds
             return
         }
+        syncNotBefore = 0
         counters.syncs += 1
         synced = max(synced, outcome.target)
         unsyncedBytes -= min(unsyncedBytes, outcome.bytes)
@@ -175,17 +186,25 @@ extension LogWriter {
         segments[place].fileBytes = seal.position + UInt64(seal.footer.count)
     }
 
-    /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot.
+    /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot, `full` if
+    /// descriptors are short and a later call may do it.
     package func sync() throws(LogError) {
-        if let job = beginSync() { finishSync(job.perform()) }
+        var shortage: SystemError?
+        if let job = beginSync() {
+            let outcome = job.perform()
+            shortage = outcome.shortage
+            finishSync(outcome)
+        }
         if let poison { throw .poisoned(poison) }
+        if let shortage { throw .full(shortage) }
     }
 
     /// Nanoseconds of `boottime` at which a sync is due; nil if nothing waits for one.
     package var syncDue: UInt64? {
         guard !isSyncing, poison == nil, let since = unsyncedSince else { return nil }
-        if unsyncedBytes >= limits.syncBytes { return since }
-        return since &+ limits.syncDelay.nanoseconds
+        let due =
+            unsyncedBytes >= limits.syncBytes ? since : since &+ limits.syncDelay.nanoseconds
+        return max(due, syncNotBefore)
     }
 }
 

@@ -56,6 +56,8 @@ package final class LogWriter {
     var isSyncing = false
     var unsyncedBytes = 0
     var unsyncedSince: UInt64?
+    /// The boottime before which no sync is due: the last could not be tried.
+    var syncNotBefore: UInt64 = 0
     var namesVersion: UInt64 = 1
     var namesSynced: UInt64 = 0
     var metaIsStale = false

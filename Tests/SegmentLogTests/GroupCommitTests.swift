@@ -59,6 +59,26 @@ import Testing
         #expect(log.statistics.stored.batches == 801)
     }
 
+    @Test func `synced before the answer: without descriptors for a sync nothing is confirmed`()
+        throws
+    {
+        let log = try open(.synced)
+        disk.fail([.sync], errno: 24)
+        #expect(submit(log, [request(1), request(2, producer: 2)]) == [false, false])
+        #expect(log.synced < log.committed)
+        disk.fail([])
+        // Sent again, as a client does: stored before, and now on the device.
+        let isDuplicate = Monitor<Bool?>(nil)
+        _ = log.submit(request(1)) { result in
+            isDuplicate.update {
+                if case .success(.duplicate) = result { $0 = true } else { $0 = false }
+            }
+        }
+        #expect(isDuplicate.wait { $0 } == true)
+        #expect(log.synced == log.committed)
+        log.shutdown()
+    }
+
     @Test func `an orderly end needs no recovery`() throws {
         var log = try open()
         #expect(submit(log, (1...10).map { request($0) }).allSatisfy { $0 })

@@ -219,6 +219,39 @@ import Testing
         #expect(try readAll(disk.root).texts == ["1000/1/1"])
     }
 
+    @Test func `a sync that cannot be tried is tried again after a pause, however much waits`()
+        throws
+    {
+        var limits = smallLimits()
+        limits.syncBytes = 1
+        let time = ManualTime()
+        let log = try LogWriter(state: disk.root, limits: limits, time: time)
+        try log.store(request(1))
+        let due = try #require(log.syncDue)
+        #expect(due <= time.boottime())
+        disk.fail([.sync], errno: 24)
+        for number in 2...5 {
+            let job = try #require(log.beginSync())
+            log.finishSync(job.perform())
+            let next = try #require(log.syncDue)
+            #expect(next == time.boottime() + limits.syncRetryDelay.nanoseconds)
+            // More that waits makes it no earlier.
+            try log.store(request(UInt64(number)))
+            #expect(log.syncDue == next)
+            time.advance(limits.syncRetryDelay / .seconds(1))
+            #expect(try #require(log.syncDue) <= time.boottime())
+        }
+        // Nobody who asked for it is told that it was done.
+        #expect(throws: LogError.self) { try log.sync() }
+        #expect(log.synced < log.committed)
+        disk.fail([])
+        try log.sync()
+        #expect(log.synced == log.committed)
+        #expect(log.syncDue == nil)
+        try log.store(request(6))
+        #expect(try #require(log.syncDue) <= time.boottime())
+    }
+
     @Test func `what a failed write left behind is never found`() throws {
         let log = try open()
         try log.store(request(1))
