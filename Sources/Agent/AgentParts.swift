@@ -142,14 +142,23 @@ final class AgentParts: Sendable {
                 socket: UnixSocket(owning: handed.descriptor, blocking: true), answers: answers,
                 heartbeat: controlBeat, logger: logger)
         }
-        if try UnixSocket.removeStale(places.controlSocket) {
-            logger.notice(
-                "a stale socket was replaced", metadata: ["socket": "\(places.controlSocket)"])
-        }
-        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
         return ControlServer(
-            socket: try UnixSocket.listen(places.controlSocket, mode: mode), answers: answers,
-            heartbeat: controlBeat, logger: logger)
+            socket: try listenForQuestions(), answers: answers, heartbeat: controlBeat,
+            logger: logger)
+    }
+
+    private func listenForQuestions() throws -> UnixSocket {
+        let path = places.controlSocket
+        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
+        do {
+            return try UnixSocket.listenAnew(path, mode: mode) {
+                logger.notice("a stale socket was replaced", metadata: ["socket": "\(path)"])
+            }
+        } catch ListenError.system(let error) {
+            throw error
+        } catch {
+            throw StateDirectory.Problem(description: "\(error) with --control-socket")
+        }
     }
 
     private func drainSpool(_ stop: ThreadService.Stop) {

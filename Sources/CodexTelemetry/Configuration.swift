@@ -26,6 +26,8 @@ extension Telemetry {
 
         /// Where the environment, the sockets and the spool are looked for.
         package var surroundings = Surroundings.ofThisProcess
+        /// What a command line said of the service: beats `CODEX_OTEL_SERVICE_NAME`.
+        package var givenServiceName: String?
         /// What a command line said of places.
         package var overrides = PlaceOverrides()
         /// Names of the set variables.
@@ -80,8 +82,9 @@ extension Telemetry.Configuration {
         _ environment: ClientEnvironment, _ session: String, _ originator: String?
     ) -> [TelemetryBatch.Attribute] {
         typealias Pair = TelemetryBatch.Attribute
+        let service = givenServiceName ?? environment.serviceName ?? serviceName
         var all = [
-            Pair("service.name", .string(environment.serviceName ?? serviceName)),
+            Pair("service.name", .string(service)),
             Pair("session.id", .string(session)),
         ]
         if let originator { all.append(Pair("originator", .string(originator))) }

@@ -1,6 +1,18 @@
 internal import SystemIO
 
 extension Surroundings {
+    /// The variables that places are computed from.
+    package static let pathVariables = [
+        "HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "CODEX_TELEMETRY_SOCKET",
+        "CODEX_TELEMETRY_STATE_DIR",
+    ]
+
+    /// A variable of this process that names a place in bytes that are not UTF-8, nil if there is none. Its
+    /// value reads as another path: nothing must be looked for or made there.
+    package static var unreadableVariable: String? {
+        pathVariables.first { !ThisProcess.isText(environment: $0) }
+    }
+
     /// What this process sees.
     package static var ofThisProcess: Surroundings {
         Surroundings(

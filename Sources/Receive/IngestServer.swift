@@ -3,7 +3,7 @@ internal import NIOCore
 internal import NIOPosix
 package import SegmentLog
 internal import ServiceLifecycle
-internal import SystemIO
+package import SystemIO
 internal import TelemetryBatch
 
 /// The socket that producers write to: accepts, identifies, admits; each connection is a
@@ -91,12 +91,14 @@ package final class IngestServer: Service {
             .withBoundSocket(number)
     }
 
-    private func listen(at path: String, mode: UInt32) throws -> Int32 {
-        if let problem = UnixSocket.pathProblem(path) { throw IngestError.path(problem) }
-        if try UnixSocket.removeStale(path) {
-            logger.notice("a stale socket was replaced", metadata: ["socket": "\(path)"])
+    private func listen(at path: String, mode: UInt32) throws(IngestError) -> Int32 {
+        do {
+            return try UnixSocket.listenAnew(path, mode: mode, blocking: false) {
+                logger.notice("a stale socket was replaced", metadata: ["socket": "\(path)"])
+            }.release()
+        } catch {
+            throw .socket(error)
         }
-        return try UnixSocket.listen(path, mode: mode, blocking: false).release()
     }
 
     private func waitForClose(_ server: any Channel) async {
@@ -118,14 +120,14 @@ package final class IngestServer: Service {
 
 /// Why the intake could not be opened.
 package enum IngestError: Error, CustomStringConvertible {
-    /// The socket's path cannot be one.
-    case path(String)
+    /// Nobody can listen at the socket's path.
+    case socket(ListenError)
 
     /// A sentence.
     package var description: String {
         switch self {
-        case .path(let problem):
-            "\(problem); choose a shorter one with --socket or CODEX_TELEMETRY_SOCKET"
+        case .socket(.system(let error)): "\(error)"
+        case .socket(let problem): "\(problem) with --socket or CODEX_TELEMETRY_SOCKET"
         }
     }
 }

@@ -11,7 +11,9 @@ import CSystemIO
 /// What `stat` says of a file, as far as we need it.
 package struct FileFacts: Sendable, Equatable {
     /// What it is.
-    package enum Kind: Sendable { case regular, directory, symbolicLink, socket, other }
+    package enum Kind: Sendable {
+        case regular, directory, symbolicLink, socket, pipe, device, other
+    }
     /// What it is.
     package let kind: Kind
     /// Owner.
@@ -40,6 +42,8 @@ package struct FileFacts: Sendable, Equatable {
             case S_IFDIR: .directory
             case S_IFLNK: .symbolicLink
             case S_IFSOCK: .socket
+            case S_IFIFO: .pipe
+            case S_IFCHR, S_IFBLK: .device
             default: .other
             }
         uid = facts.st_uid

@@ -27,6 +27,15 @@ package struct ProcessArguments: Sendable {
         return String(cString: bytes)
     }
 
+    /// Whether one of them is not UTF-8, and `text` therefore tells something else.
+    package var isRepaired: Bool {
+        (0..<count).contains { index in
+            guard let bytes = pointer[index] else { return false }
+            // Sound: as in `text`.
+            return String(validatingCString: bytes) == nil
+        }
+    }
+
     /// Replaces this process by the command that they name, found through `PATH`. Returns only if
     /// that fails.
     package func replaceSelf() -> SystemError {

@@ -25,6 +25,12 @@ package enum ThisProcess {
         return String(cString: value)
     }
 
+    /// Whether a variable that is set is UTF-8, and `environment` therefore tells its bytes; true if unset.
+    package static func isText(environment name: String) -> Bool {
+        guard let value = getenv(name) else { return true }
+        return String(validatingCString: value) != nil
+    }
+
     /// The whole environment as `NAME=value`, in its order.
     package static func environment() -> [String] {
         var entries: [String] = []

@@ -100,6 +100,21 @@ package struct UnixSocket: ~Copyable, Sendable {
         return socket
     }
 
+    /// Listens at `path` as `listen` does, in the place of a socket that nobody listens on any more; `stale`
+    /// is called if there was one.
+    package static func listenAnew(
+        _ path: String, mode: UInt32, blocking: Bool = true, stale: () -> Void
+    ) throws(ListenError) -> UnixSocket {
+        if let problem = pathProblem(path) { throw .path(problem) }
+        do {
+            if try removeStale(path) { stale() }
+            return try listen(path, mode: mode, blocking: blocking)
+        } catch {
+            guard error.errno == EADDRINUSE else { throw .system(error) }
+            throw .taken(obstacle(at: path) ?? "somebody listens at \(path) already")
+        }
+    }
+
     /// Removes a socket file that nobody listens on; false if somebody does, or there is none. Anything
     /// else in its place stays.
     package static func removeStale(_ path: String) throws(SystemError) -> Bool {
@@ -113,6 +128,24 @@ package struct UnixSocket: ~Copyable, Sendable {
             guard error.errno == ECONNREFUSED else { return false }
             return try Files.remove(path)
         }
+    }
+
+    /// What stands at a path where a socket belongs, as a clause: `/x/y is a directory, not a socket`. Nil
+    /// for a socket, and where nothing stands or it cannot be seen.
+    package static func obstacle(at path: String) -> String? {
+        let facts: FileFacts
+        do { facts = try Files.facts(path, following: false) } catch { return nil }
+        let kind: String
+        switch facts.kind {
+        case .socket: return nil
+        case .regular: kind = "a file"
+        case .directory: kind = "a directory"
+        case .symbolicLink: kind = "a symbolic link"
+        case .pipe: kind = "a named pipe (FIFO)"
+        case .device: kind = "a device"
+        case .other: kind = "something else"
+        }
+        return "\(path) is \(kind), not a socket"
     }
 
     /// The next connection; waits if the listener does.
@@ -189,6 +222,25 @@ package struct UnixSocket: ~Copyable, Sendable {
     package static func peerProcess(of number: Int32) -> FileDescriptor? {
         let pidfd = cxt_peer_pidfd(number)
         return pidfd < 0 ? nil : FileDescriptor(owning: pidfd)
+    }
+}
+
+/// Why nobody can listen at a path.
+package enum ListenError: Error, Sendable, CustomStringConvertible {
+    /// The path cannot be a socket's; what is wrong with it.
+    case path(String)
+    /// Something has the name; what.
+    case taken(String)
+    /// A system call failed.
+    case system(SystemError)
+
+    /// A clause for people.
+    package var description: String {
+        switch self {
+        case .path(let problem): "\(problem); choose a shorter one"
+        case .taken(let obstacle): "\(obstacle): remove it, or choose another path"
+        case .system(let error): "\(error)"
+        }
     }
 }
 

@@ -55,6 +55,7 @@ struct ConfigCheck: ParsableCommand {
     @Argument(help: "The file.") var file: String
 
     func run() throws {
+        try PlaceOptions.refuseRepaired(file)
         _ = try ConfigFile.read(file, mustExist: true)
         Output.line("\(TerminalText.safe(file)): as it should be")
     }

@@ -34,7 +34,8 @@ struct RecordOptions: ParsableArguments {
             "An attribute: key=text, or key:=value for a number, true or false.",
             valueName: "key=value"))
     var attribute: [String] = []
-    @Option(help: "The service's name.") var service: String?
+    @Option(help: "The service's name; default: CODEX_OTEL_SERVICE_NAME, else codex-cli.")
+    var service: String?
     @OptionGroup(title: "Which agent") var places: PlaceOptions
 
     /// The attributes with their types.
@@ -64,7 +65,7 @@ struct RecordOptions: ParsableArguments {
     /// Makes the record with `body` and hands it over.
     func deliver(_ body: (inout OneShot) throws -> Void) throws {
         var configuration = Telemetry.Configuration()
-        if let service { configuration.serviceName = service }
+        configuration.givenServiceName = service
         configuration.overrides = places.choice.overrides
         var shot = OneShot(configuration)
         guard shot.isEnabled else { return }

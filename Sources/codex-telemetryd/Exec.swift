@@ -18,7 +18,8 @@ struct Exec: ParsableCommand {
             """)
 
     @Flag(help: "Record the arguments too. They may hold secrets.") var recordArguments = false
-    @Option(help: "The service's name; default: the command's.") var service: String?
+    @Option(help: "The service's name; default: CODEX_OTEL_SERVICE_NAME, else the command's.")
+    var service: String?
     @OptionGroup(title: "Which agent") var places: PlaceOptions
     @Argument(parsing: .captureForPassthrough, help: "The command and its arguments.")
     var command: [String] = []

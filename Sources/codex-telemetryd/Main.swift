@@ -1,5 +1,6 @@
 import Agent
 import ArgumentParser
+import Places
 import SystemIO
 
 /// One program, a verb each file. `codex-telemetry` is a link to it.
@@ -14,6 +15,9 @@ struct Main {
         }
         do {
             var command = try Root.parseAsRoot()
+            if let name = Surroundings.unreadableVariable {
+                throw CommandFailure(.usage, unreadable(name))
+            }
             try command.run()
             Output.finish()
         } catch {
@@ -28,7 +32,20 @@ struct Main {
             Output.complain(failure.sentence)
             ThisProcess.exitNow(failure.code.rawValue)
         }
-        Root.exit(withError: error)
+        // Help and the version are our own words; an error repeats the caller's, escape sequences and all.
+        if Root.exitCode(for: error) == .success { Root.exit(withError: error) }
+        Output.flush()
+        let message = Root.fullMessage(for: error)
+        // A bare exit code has none.
+        if !message.isEmpty {
+            Output.complain(message.hasPrefix("Error: ") ? String(message.dropFirst(7)) : message)
+        }
+        ThisProcess.exitNow(Root.exitCode(for: error).rawValue)
+    }
+
+    /// A sentence on a variable whose path cannot be taken.
+    static func unreadable(_ name: String) -> String {
+        "\(name) is not UTF-8; only paths in UTF-8 are taken: set it to one"
     }
 }
 

@@ -26,25 +26,36 @@ struct PlaceChoice {
         AgentPlaces(scope: .user, overrides: overrides, surroundings: .ofThisProcess)
     }
 
+    private var isSocketNamed: Bool {
+        overrides.ingestSocket != nil || overrides.controlSocket != nil
+    }
+
     /// The first agent that answers.
     ///
     /// - Throws: `notRunning`, with what was tried and how to start one.
     func answering() throws(CommandFailure) -> AgentPlaces {
         var problems: [String] = []
         for places in candidates {
+            let path = places.controlSocket
             do {
-                _ = try UnixSocket.connect(places.controlSocket, blocking: false)
-                return places
+                switch try TrustedAgent.listener(at: path) {
+                case .trusted: return places
+                case .stranger(let uid):
+                    // Whoever is named on the command line is asked: root may look at a user's agent.
+                    if isSocketNamed { return places }
+                    problems.append("uid \(uid) listens at \(path): not asked")
+                case .nobody:
+                    problems.append(
+                        UnixSocket.obstacle(at: path) ?? "nobody answers at \(path)")
+                }
             } catch {
-                problems.append(
-                    error.isPermission
-                        ? "\(places.controlSocket): no permission"
-                        : "nobody answers at \(places.controlSocket)")
+                problems.append(error.isPermission ? "\(path): no permission" : "\(error)")
             }
         }
         throw CommandFailure(
             .notRunning,
             "no agent is running: \(problems.joined(separator: "; ")). Start one with "
-                + "'\(Output.programName) run', or 'systemctl --user start codex-telemetry.socket'")
+                + "'\(Output.programName) run', or 'systemctl --user start codex-telemetryd.socket'"
+        )
     }
 }

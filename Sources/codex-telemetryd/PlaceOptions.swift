@@ -20,9 +20,20 @@ struct PlaceOptions: ParsableArguments {
 
     func validate() throws {
         if user, system { throw ValidationError("--user and --system exclude each other") }
+        for path in [socket, controlSocket, stateDir, config].compactMap({ $0 }) {
+            try Self.refuseRepaired(path)
+        }
         for path in [socket, controlSocket].compactMap({ $0 }) {
             if let problem = UnixSocket.pathProblem(path) { throw ValidationError(problem) }
         }
+    }
+
+    /// A path that is not UTF-8 arrives here as another one.
+    static func refuseRepaired(_ path: String) throws {
+        guard path.unicodeScalars.contains("\u{FFFD}"), ProcessArguments(from: 1).isRepaired else {
+            return
+        }
+        throw ValidationError("the path '\(path)' is not UTF-8; only paths in UTF-8 are taken")
     }
 
     /// Without the parser's wrappers.

@@ -1,11 +1,12 @@
 import CodexTelemetry
+import Places
 import SystemIO
 
 /// A command that is run in our place and recorded as a span.
 struct RecordedCommand {
     /// The command and its arguments.
     let arguments: ProcessArguments
-    /// The service's name; nil: the command's.
+    /// The service's name as it was given; nil: the environment's, else the command's.
     var service: String?
     /// Whether the arguments are recorded too.
     var recordsArguments = false
@@ -25,7 +26,12 @@ struct RecordedCommand {
     func run() -> Never {
         let program = arguments.text(0) ?? ""
         let name = program.split(separator: "/").last.map(String.init) ?? program
-        var shot = OneShot(configuration(service ?? name))
+        if let variable = Surroundings.unreadableVariable {
+            // The command is not to blame, and runs.
+            Output.complain("not recorded: " + Main.unreadable(variable))
+            end(afterFailure: arguments.replaceSelf(), program)
+        }
+        var shot = OneShot(configuration(name))
         guard shot.isEnabled else {
             end(afterFailure: arguments.replaceSelf(), program)
         }
@@ -48,9 +54,10 @@ struct RecordedCommand {
         end(event)
     }
 
-    private func configuration(_ service: String) -> Telemetry.Configuration {
+    private func configuration(_ command: String) -> Telemetry.Configuration {
         var configuration = Telemetry.Configuration()
-        configuration.serviceName = service
+        configuration.serviceName = command
+        configuration.givenServiceName = service
         configuration.overrides = places.overrides
         return configuration
     }

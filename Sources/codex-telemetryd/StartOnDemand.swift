@@ -54,13 +54,9 @@ enum StartOnDemand {
         }
     }
 
+    /// Whether an agent that clients trust listens: a stranger's socket is no agent of ours.
     private static func isListening(_ path: String) -> Bool {
-        do {
-            _ = try UnixSocket.connect(path, blocking: false)
-            return true
-        } catch {
-            return error.wouldBlock
-        }
+        do { return try TrustedAgent.listener(at: path) == .trusted } catch { return false }
     }
 
     private static func start(
