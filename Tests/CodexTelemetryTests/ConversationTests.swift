@@ -109,7 +109,8 @@ import Testing
         telemetry.event("one")
         let start = Clocks.monotonic()
         telemetry.shutdown()
-        #expect(Clocks.monotonic() - start < 500_000_000)
+        // That it ends at all, on a busy machine too; how soon is the benchmarks' affair.
+        #expect(Clocks.monotonic() - start < 10_000_000_000)
         let files = try scratch.spooled()
         #expect(try files.values.flatMap { try $0.flatMap { try FakeAgent.names($0) } } == ["one"])
         try agent.stop()
