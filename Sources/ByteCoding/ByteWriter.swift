@@ -69,6 +69,23 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         assert(count <= capacity, "a cursor ran past its limit")
     }
 
+    /// A cursor at the end, for a writer that checks its own room: see `lastPlace`. What it writes
+    /// counts after `settle`; until then this writer must not be written to.
+    @inlinable @inline(__always)
+    package var cursorAtEnd: WriteCursor { WriteCursor(place: base + count) }
+
+    /// The last place where that many bytes fit.
+    @inlinable @inline(__always)
+    package func lastPlace(for size: Int) -> UnsafeMutableRawPointer { base + (capacity - size) }
+
+    /// Counts what a cursor has written. Traps if it is not behind the end, within the memory.
+    @inlinable @inline(__always)
+    package mutating func settle(_ cursor: borrowing WriteCursor) {
+        let end = cursor.place - base
+        precondition(end >= count && end <= capacity, "a cursor of another writer")
+        count = end
+    }
+
     /// Writes one byte.
     @inlinable @inline(__always)
     package mutating func write(uint8 value: UInt8) { store(value) }
@@ -247,16 +264,19 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
     }
 }
 
-/// Writes without checks within what `ByteWriter.write(upTo:)` has made room for.
+/// Writes without checks within what `ByteWriter.write(upTo:)` has made room for, or up to
+/// `ByteWriter.lastPlace(for:)`.
 ///
 /// Sound only there: the caller's limit must be the sum of the largest forms of what it writes
-/// (10 bytes for a varint). A debug build asserts it.
+/// (10 bytes for a varint). A debug build asserts it, and `settle` checks.
 @usableFromInline
 package struct WriteCursor: ~Copyable {
-    @usableFromInline var place: UnsafeMutableRawPointer
+    /// Where the next byte goes.
+    @usableFromInline package internal(set) var place: UnsafeMutableRawPointer
 
+    /// A cursor at a place.
     @inlinable @inline(__always)
-    init(place: UnsafeMutableRawPointer) { self.place = place }
+    package init(place: UnsafeMutableRawPointer) { self.place = place }
 
     /// Writes one byte.
     @inlinable @inline(__always)

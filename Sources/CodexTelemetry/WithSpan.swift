@@ -60,10 +60,10 @@ extension Telemetry {
         let start = Clocks.monotonic()
         do {
             let result = try context.whileCurrent { try body(&span) }
-            engine.emit(span, name, start: start, kind: kind, thrown: nil)
+            engine.emit(span, context, name, start: start, kind: kind, thrown: nil)
             return result
         } catch {
-            engine.emit(span, name, start: start, kind: kind, thrown: error)
+            engine.emit(span, context, name, start: start, kind: kind, thrown: error)
             throw error
         }
     }
@@ -88,10 +88,10 @@ extension Telemetry {
             let result = try await context.whileCurrent(isolation: isolation) {
                 try await body(&span)
             }
-            engine.emit(span, name, start: start, kind: kind, thrown: nil)
+            engine.emit(span, context, name, start: start, kind: kind, thrown: nil)
             return result
         } catch {
-            engine.emit(span, name, start: start, kind: kind, thrown: error)
+            engine.emit(span, context, name, start: start, kind: kind, thrown: error)
             throw error
         }
     }
@@ -120,13 +120,13 @@ extension Telemetry {
 extension EngineReference {
     /// Records a span whose body has ended.
     func emit(
-        _ span: borrowing ActiveSpan, _ name: AttributeKey, start: UInt64, kind: SpanKind,
-        thrown: (any Error)?
+        _ span: borrowing ActiveSpan, _ context: borrowing TraceContext, _ name: AttributeKey,
+        start: UInt64, kind: SpanKind, thrown: (any Error)?
     ) {
+        guard context.isSampled else { return }
         let error = span.error ?? thrown.map { ErrorType(describing: $0) }
-        guard span.context.isSampled else { return }
         Telemetry(engine: self).record(
-            name, span.context, start: Telemetry.Instant(nanoseconds: start), end: nil, kind: kind,
+            name, context, start: Telemetry.Instant(nanoseconds: start), end: nil, kind: kind,
             status: span.status, error: error
         ) { writer in
             if span.attributes.isEmpty { return }

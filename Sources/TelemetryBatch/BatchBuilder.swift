@@ -69,8 +69,13 @@ package struct BatchBuilder: ~Copyable, Sendable {
     package var isEmpty: Bool { recordCount == 0 }
 
     /// At most how many bytes the batch would have.
-    package var byteCount: Int {
-        tableBytes + records.count + strings.bytes.count + traces.bytes.count
+    package var byteCount: Int { bytes }
+
+    /// The same for this module: a getter that crosses modules is given a copy of all of a noncopyable
+    /// self.
+    @inline(__always)
+    var bytes: Int {
+        tableBytes &+ records.count &+ strings.bytes.count &+ traces.bytes.count
     }
 
     /// Begins a batch: forgets the last one, sets the base time (best: the first record's start)
@@ -179,13 +184,13 @@ package struct BatchBuilder: ~Copyable, Sendable {
 
     /// Ends the open record; undoes it if it passed a limit or the batch has no room for it.
     @discardableResult
-    package mutating func endRecord() -> AppendResult {
+    package mutating func endRecord() -> AppendResult { finishRecord() }
+
+    @inline(__always)
+    mutating func finishRecord() -> AppendResult {
         precondition(record.isOpen, "no record is open")
         closeParts()
-        if record.bits | record.writtenBits < 0x80 {
-            records.patch(
-                uint8: UInt8(truncatingIfNeeded: record.bits), at: record.start &+ 2)
-        } else if record.bits != record.writtenBits {
+        if record.bits != record.writtenBits {
             records.patch(
                 varint: record.bits, at: record.start + 2,
                 size: ByteWriter.size(varint: record.writtenBits))
@@ -193,8 +198,6 @@ package struct BatchBuilder: ~Copyable, Sendable {
         let length = records.count &- record.start &- 2
         records.patch(
             varint: UInt64(truncatingIfNeeded: length), at: record.start &+ 1, size: 1)
-        // Spelt out: a property of a noncopyable self is read from a copy of all of it.
-        let bytes = tableBytes &+ records.count &+ strings.bytes.count &+ traces.bytes.count
         let isFull =
             bytes > bytesMax || recordCount == BatchLimits.recordsMax
             || strings.count > BatchLimits.stringsMax || traces.count > BatchLimits.tracesMax

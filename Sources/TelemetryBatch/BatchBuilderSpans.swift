@@ -7,13 +7,25 @@ extension BatchBuilder {
         name: TextRef, kind: SpanKind, status: SpanStatus, trace: TraceID, span: SpanID,
         parent: SpanID = .zero, start: UInt64, duration: UInt64, scope: Int = 0
     ) {
+        writeSpan(
+            name: name, kind: kind, status: status, trace: trace, span: span, parent: parent,
+            start: start, duration: duration, scope: scope, isListOpen: false, room: 64)
+    }
+
+    /// Opens a span's record, with or without a list of attributes, and makes room for `room` bytes.
+    @inline(__always)
+    mutating func writeSpan(
+        name: TextRef, kind: SpanKind, status: SpanStatus, trace: TraceID, span: SpanID,
+        parent: SpanID, start: UInt64, duration: UInt64, scope: Int, isListOpen: Bool, room: Int
+    ) {
         var bits = UInt64(kind.rawValue) | UInt64(status.rawValue) &<< 3
         if !parent.isZero { bits |= SpanBit.parent }
         if scope != 0 { bits |= SpanBit.scope }
+        if isListOpen { bits |= SpanBit.attributes }
         let trace = index(of: trace)
         openRecord(bits, attributes: SpanBit.attributes, scope: scope, time: start)
-        // 1 + 1 + 2 + 10 + 8 + 10 + 10 + 10 + 8 bytes at most.
-        records.write(upTo: 64) {
+        // 1 + 1 + 2 + 10 + 8 + 10 + 10 + 10 + 8 bytes at most, and the list's count.
+        records.write(upTo: room) {
             $0.write(uint8: RecordType.span)
             $0.write(uint8: 0)
             $0.write(varint: bits)
@@ -23,6 +35,12 @@ extension BatchBuilder {
             $0.write(zigzag: Int64(bitPattern: start &- baseTime))
             $0.write(varint: duration)
             if !parent.isZero { $0.write(bigEndian: parent.rawValue) }
+            if isListOpen { $0.write(uint8: 0) }
+        }
+        if isListOpen {
+            record.stage = 1
+            record.list.start = records.count &- 1
+            record.list.count = 0
         }
     }
 

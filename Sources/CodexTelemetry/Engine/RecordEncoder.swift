@@ -5,6 +5,8 @@ internal import TelemetryBatch
 /// Writes records into a batch as they come: `BatchBuilder` with this process's clock and names.
 struct RecordEncoder: ~Copyable {
     private var builder: BatchBuilder
+    /// Where the open record's next attribute goes.
+    private var cursor = AttributeCursor()
     private var names = NameTable()
     private let resource: Resource
     /// Wall time less monotonic time, read at the batch's first record: a batch has one clock, and a
@@ -21,6 +23,8 @@ struct RecordEncoder: ~Copyable {
     /// Records in the batch: counted here, since the builder's count is a call away.
     private(set) var recordCount = 0
     var byteCount: Int { builder.byteCount }
+    /// The same as it was after the last record: costs nothing.
+    var lastByteCount: Int { cursor.batchBytes }
 
     @inline(never)
     private mutating func beginBatch() {
@@ -62,7 +66,7 @@ struct RecordEncoder: ~Copyable {
             span: TelemetryBatch.SpanID(rawValue: context.spanID.rawValue),
             parent: TelemetryBatch.SpanID(rawValue: context.parentSpanID.rawValue),
             start: start &+ wallOffset, duration: end > start ? end &- start : 0,
-            scope: 0)
+            lending: &cursor)
     }
 
     mutating func beginLog(
@@ -100,7 +104,9 @@ struct RecordEncoder: ~Copyable {
 
     /// W3C `tracestate`: after the attributes.
     mutating func traceState(_ state: String) {
-        if !state.isEmpty { builder.traceState(builder.ref(state)) }
+        if state.isEmpty { return }
+        builder.park(&cursor)
+        builder.traceState(builder.ref(state))
     }
 
     /// Ends a span. False: it passed a limit or found no room, and left no trace.
@@ -126,7 +132,7 @@ struct RecordEncoder: ~Copyable {
 
     @inline(__always)
     private mutating func end() -> Bool {
-        guard case .appended = builder.endRecord() else {
+        guard case .appended = builder.endRecord(&cursor) else {
             // What the record added to the string table is gone again.
             names.forget()
             return false
@@ -140,21 +146,21 @@ struct RecordEncoder: ~Copyable {
     @inline(__always)
     mutating func set(_ key: AttributeKey, _ value: String) {
         let key = ref(key)
-        builder.attribute(key, ref(value))
+        set(key, ref(value))
     }
 
     @inline(__always)
     mutating func set(_ key: AttributeKey, literal value: AttributeKey) {
         let key = ref(key)
-        builder.attribute(key, ref(value))
+        set(key, ref(value))
     }
 
     @inline(__always)
-    mutating func set(_ key: AttributeKey, _ value: Int64) { builder.attribute(ref(key), value) }
+    mutating func set(_ key: AttributeKey, _ value: Int64) { set(ref(key), value) }
     @inline(__always)
-    mutating func set(_ key: AttributeKey, _ value: Double) { builder.attribute(ref(key), value) }
+    mutating func set(_ key: AttributeKey, _ value: Double) { set(ref(key), value) }
     @inline(__always)
-    mutating func set(_ key: AttributeKey, _ value: Bool) { builder.attribute(ref(key), value) }
+    mutating func set(_ key: AttributeKey, _ value: Bool) { set(ref(key), value) }
 
     mutating func set(_ key: AttributeKey, _ value: AttributeValue) {
         set(ref(key), value)
@@ -166,12 +172,36 @@ struct RecordEncoder: ~Copyable {
 
     private mutating func set(_ key: TextRef, _ value: AttributeValue) {
         switch value {
-        case .string(let text): builder.attribute(key, builder.ref(Self.cut(text)))
-        case .int(let value): builder.attribute(key, value)
-        case .double(let value): builder.attribute(key, value)
-        case .bool(let value): builder.attribute(key, value)
-        case .array: builder.attribute(key, value.forBatch)
+        case .string(let text): set(key, builder.ref(Self.cut(text)))
+        case .int(let value): set(key, value)
+        case .double(let value): set(key, value)
+        case .bool(let value): set(key, value)
+        case .array:
+            builder.park(&cursor)
+            builder.attribute(key, value.forBatch)
         }
+    }
+
+    // What finds no room gets some from the builder, at the first turn: what it lends is enough.
+
+    @inline(__always)
+    private mutating func set(_ key: TextRef, _ value: TextRef) {
+        while !cursor.append(key, value) { builder.lend(to: &cursor) }
+    }
+
+    @inline(__always)
+    private mutating func set(_ key: TextRef, _ value: Int64) {
+        while !cursor.append(key, value) { builder.lend(to: &cursor) }
+    }
+
+    @inline(__always)
+    private mutating func set(_ key: TextRef, _ value: Double) {
+        while !cursor.append(key, value) { builder.lend(to: &cursor) }
+    }
+
+    @inline(__always)
+    private mutating func set(_ key: TextRef, _ value: Bool) {
+        while !cursor.append(key, value) { builder.lend(to: &cursor) }
     }
 
     @inline(__always)
@@ -241,6 +271,7 @@ struct RecordEncoder: ~Copyable {
 
     private mutating func set(_ attributes: [Attribute]) {
         for attribute in attributes { set(dynamic: attribute.key, attribute.value) }
+        builder.park(&cursor)
     }
 
     // MARK: - The batch

@@ -69,11 +69,11 @@ extension EngineReference {
     @inline(__always)
     func giveBack(_ shard: UnsafeMutablePointer<Shard>) {
         let count = shard.pointee.encoder.recordCount
-        // The batch has just begun: somebody must send it. Its size is asked only now and then.
+        // The batch has just begun: somebody must send it.
         let isFirst = count == 1
         let isFull =
-            count & 15 == 0 && !shard.pointee.isFullAnnounced
-            && shard.pointee.encoder.byteCount >= Engine.flushBytes
+            shard.pointee.encoder.lastByteCount >= Engine.flushBytes
+            && !shard.pointee.isFullAnnounced
         if isFull { shard.pointee.isFullAnnounced = true }
         shard.pointee.unlock()
         if isFirst || isFull { announce(isFull: isFull) }
