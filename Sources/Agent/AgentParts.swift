@@ -17,6 +17,7 @@ final class AgentParts: Sendable {
     private let configuration: ConfigurationState
     private let log: GroupCommit
     private let logger: Logger
+    private let failpoints: Failpoints?
     private let ledger = IntakeLedger()
     private let admission: Admission
     private let exporters: Exporters
@@ -27,8 +28,10 @@ final class AgentParts: Sendable {
 
     init(
         options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
-        configuration: ConfigurationState, log: GroupCommit, limits: LogLimits, logger: Logger
+        configuration: ConfigurationState, storage: any Storage, log: GroupCommit,
+        limits: LogLimits, logger: Logger, failpoints: Failpoints?
     ) {
+        self.failpoints = failpoints
         self.options = options
         self.manager = manager
         self.places = places
@@ -38,7 +41,7 @@ final class AgentParts: Sendable {
         admission = Admission(limits: configuration.config.intake.limits.within(descriptors))
         intakeProgress = IntakeProgress(ledger: ledger)
         let exporters = Exporters(
-            stateDirectory: places.stateDirectory, log: log, logger: logger)
+            storage: storage, log: log, logger: logger, failpoints: failpoints)
         self.exporters = exporters
         report = StatusReport(
             places: places, started: Clocks.wall(), startedMonotonic: Clocks.monotonic(), log: log,
@@ -123,7 +126,7 @@ final class AgentParts: Sendable {
             listener: handed.map { .handed($0.descriptor) }
                 ?? .path(places.ingestSocket, mode: mode),
             log: log, admission: admission, ledger: ledger, logger: logger,
-            whenOpen: { manager.notify("READY=1\nSTATUS=intake open") })
+            failpoints: failpoints, whenOpen: { manager.notify("READY=1\nSTATUS=intake open") })
     }
 
     private func controlServer(_ sockets: [ServiceManager.HandedSocket]) throws -> ControlServer {
@@ -173,7 +176,8 @@ final class AgentParts: Sendable {
             directories.append(place)
         }
         let drainer = SpoolDrainer(
-            directories: directories, log: log, ledger: ledger, logger: logger)
+            directories: directories, log: log, ledger: ledger, logger: logger,
+            failpoints: failpoints)
         var known: Set<String> = []
         repeat {
             _ = drainer.drain(known: &known)

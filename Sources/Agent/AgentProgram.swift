@@ -39,6 +39,7 @@ package struct AgentProgram: Sendable {
         LoggingSystem.bootstrap { _ in AgentLog(prefixed: isService) }
         var logger = Logger(label: "codex-telemetryd")
         do {
+            let failpoints = try Failpoints.ofThisProcess()
             try Signals.ignore(Signals.pipe)
             try Signals.ignore(Signals.fileSize)
             let sockets = manager.takeSockets()
@@ -49,13 +50,17 @@ package struct AgentProgram: Sendable {
             loadAtStart(configuration, logger)
             logger.logLevel = configuration.config.logLevel.level
             let places = try StateDirectory.prepare(wished, logger: logger)
-            let storage = try DirectoryStorage(creating: places.stateDirectory)
+            let storage = try Self.storage(places.stateDirectory, failpoints)
             let limits = try configuration.config.log.limits(on: storage.space())
             let log = try openLog(storage, limits, configuration.config.log.fsync, logger)
             let parts = AgentParts(
                 options: options, manager: manager, places: places, configuration: configuration,
-                log: log, limits: limits, logger: logger)
+                storage: storage, log: log, limits: limits, logger: logger,
+                failpoints: failpoints)
             return await parts.run(sockets)
+        } catch let mistake as Failpoint.Mistake {
+            logger.error("the agent cannot start: \(mistake)")
+            return ExitCode.usage
         } catch LogError.locked(let place) {
             // Several commands may start an agent at once: the lock lets one of them be it.
             if options.isOnDemand { return ExitCode.success }
@@ -78,8 +83,13 @@ package struct AgentProgram: Sendable {
         }
     }
 
+    private static func storage(_ path: String, _ failpoints: Failpoints?) throws -> any Storage {
+        let storage = try DirectoryStorage(creating: path)
+        return failpoints.map { FailpointStorage(storage, $0) } ?? storage
+    }
+
     private func openLog(
-        _ storage: DirectoryStorage, _ limits: LogLimits, _ fsync: AgentConfig.Fsync,
+        _ storage: any Storage, _ limits: LogLimits, _ fsync: AgentConfig.Fsync,
         _ logger: Logger
     ) throws -> GroupCommit {
         // Reading an unsealed segment again takes longer on a slow disk than a start usually may.

@@ -17,16 +17,20 @@ final class Exporters: Sendable {
 
     private static let stopLimit = Duration.seconds(5)
 
-    private let stateDirectory: String
+    private let storage: any Storage
     private let log: GroupCommit
     private let logger: Logger
+    private let failpoints: Failpoints?
     /// Guards the set; held for a copy or a change of it.
     private let running = Mutex<[Running]>([])
     /// Lets one change of configuration follow the other; nothing else waits for it.
     private let applying = Mutex<Void>(())
 
-    init(stateDirectory: String, log: GroupCommit, logger: Logger) {
-        self.stateDirectory = stateDirectory
+    init(
+        storage: any Storage, log: GroupCommit, logger: Logger, failpoints: Failpoints? = nil
+    ) {
+        self.failpoints = failpoints
+        self.storage = storage
         self.log = log
         self.logger = logger
     }
@@ -56,15 +60,18 @@ final class Exporters: Sendable {
     private func journald(_ config: AgentConfig.Journald) -> ExporterRunner {
         let log = self.log
         let logger = self.logger
+        let failpoints = self.failpoints
         return ExporterRunner(
             name: "journald", startAt: config.startAt == .beginning ? .beginning : .end,
-            state: DirectoryStorage(opening: stateDirectory),
+            state: storage,
             progress: {
                 LogProgress(
                     committed: log.committed, synced: log.synced,
                     storedRecords: log.statistics.stored.records)
             }, reportDamage: { log.report($0) }, logger: logger,
-            makeExporter: { JournalExporter(configuration: config.exporter) })
+            makeExporter: {
+                JournalExporter(configuration: config.exporter, failpoints: failpoints)
+            })
     }
 
     /// Wakes the runners as the log grows; at the end stops them, each with what it can still send.

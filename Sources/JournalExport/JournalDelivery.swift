@@ -42,6 +42,7 @@
 
         private let configuration: JournalConfiguration
         private let time: any TimeSource
+        private let failpoints: Failpoints?
         private var logID = ""
         private var encoder = EntryEncoder(logID: "", isRoot: false)
         private var socket: JournalSocket?
@@ -65,7 +66,10 @@
         /// Whether the last barrier went to journald.
         private var isBarrierSent = false
 
-        init(configuration: JournalConfiguration, time: any TimeSource) {
+        init(
+            configuration: JournalConfiguration, time: any TimeSource, failpoints: Failpoints? = nil
+        ) {
+            self.failpoints = failpoints
             self.configuration = configuration
             self.time = time
             readback = JournalReadback(
@@ -204,7 +208,8 @@
             if let socket { return socket }
             guard connecting.mayAttempt(nowNanoseconds: now) else { return nil }
             do throws(SystemError) {
-                let made = try JournalSocket(path: configuration.socketPath)
+                let made = try JournalSocket(
+                    path: configuration.socketPath, failpoints: failpoints)
                 socket = made
                 socketProblem = nil
                 connecting.succeeded()

@@ -35,10 +35,14 @@ package import Export
         private var resumed: [MetricSummaries.Summary] = []
 
         /// An exporter that has not begun.
-        package init(configuration: JournalConfiguration, time: any TimeSource = SystemTime()) {
+        package init(
+            configuration: JournalConfiguration, time: any TimeSource = SystemTime(),
+            failpoints: Failpoints? = nil
+        ) {
             self.configuration = configuration
             self.time = time
-            delivery = JournalDelivery(configuration: configuration, time: time)
+            delivery = JournalDelivery(
+                configuration: configuration, time: time, failpoints: failpoints)
             caps = EntryCaps(
                 entriesPerSecond: configuration.entriesPerSecond,
                 bytesPerDay: configuration.bytesPerDay)
@@ -274,7 +278,10 @@ package import Export
     /// no journald. It takes nothing, so that records wait in the log.
     package final class JournalExporter: Exporter {
         /// An exporter that can do nothing.
-        package init(configuration: JournalConfiguration, time: any TimeSource = SystemTime()) {}
+        package init(
+            configuration: JournalConfiguration, time: any TimeSource = SystemTime(),
+            failpoints: Failpoints? = nil
+        ) {}
 
         package var wantsBatch: Bool { false }
         package var details: [String: String] { [:] }

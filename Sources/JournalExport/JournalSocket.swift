@@ -17,14 +17,18 @@
         }
 
         private let sender: DatagramSender
+        private let failpoints: Failpoints?
 
         /// Connects. The send buffer stays the system's: a larger one was measured slower.
-        init(path: String) throws(SystemError) {
+        init(path: String, failpoints: Failpoints? = nil) throws(SystemError) {
+            self.failpoints = failpoints
             sender = try DatagramSender(path: path, blocking: false)
         }
 
         /// Sends `bytes[starts[i] ..< starts[i + 1]]` for each i, many in one system call.
         func send(_ bytes: [UInt8], starts: [Int]) -> Outcome {
+            failpoints?.pass(.journalSend, .before)
+            defer { failpoints?.pass(.journalSend, .after) }
             do throws(SystemError) {
                 return .sent(try sender.send(bytes.span.bytes, starts: starts, wait: false))
             } catch {
@@ -34,6 +38,8 @@
 
         /// Sends one entry of any size as a sealed memory file.
         func sendAsMemoryFile(_ bytes: [UInt8], _ range: Range<Int>) -> Outcome {
+            failpoints?.pass(.journalSend, .before)
+            defer { failpoints?.pass(.journalSend, .after) }
             do throws(SystemError) {
                 try sender.sendAsMemoryFile(
                     bytes.span.bytes.extracting(range), name: "codex-telemetry")

@@ -27,7 +27,8 @@ package final class IngestServer: Service {
     /// Listens when `run` is called, and calls `whenOpen` then. `log` outlives the server.
     package init(
         listener: Listener, log: GroupCommit, admission: Admission, ledger: IntakeLedger,
-        logger: Logger, whenOpen: @escaping @Sendable () -> Void = {}
+        logger: Logger, failpoints: Failpoints? = nil,
+        whenOpen: @escaping @Sendable () -> Void = {}
     ) {
         self.whenOpen = whenOpen
         self.listener = listener
@@ -35,7 +36,7 @@ package final class IngestServer: Service {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         intake = Intake(
             eventLoop: group.next(), log: log, admission: admission, ledger: ledger,
-            logger: logger)
+            logger: logger, failpoints: failpoints)
     }
 
     /// When the event loop last turned, by the monotonic clock in nanoseconds: asks the loop itself, so

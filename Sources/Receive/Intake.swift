@@ -2,6 +2,7 @@ internal import Logging
 internal import NIOCore
 internal import SegmentLog
 internal import Synchronization
+internal import SystemIO
 internal import TelemetryBatch
 
 /// What became of a batch that was handed to the log.
@@ -64,6 +65,7 @@ final class Intake: Sendable {
     let admission: Admission
     let ledger: IntakeLedger
     let logger: Logger
+    let failpoints: Failpoints?
     let mailbox: Mailbox<Settlement>
 
     private struct Registry {
@@ -77,8 +79,9 @@ final class Intake: Sendable {
 
     init(
         eventLoop: any EventLoop, log: GroupCommit, admission: Admission, ledger: IntakeLedger,
-        logger: Logger
+        logger: Logger, failpoints: Failpoints?
     ) {
+        self.failpoints = failpoints
         self.eventLoop = eventLoop
         self.log = log
         self.admission = admission

@@ -116,12 +116,10 @@ final class PeerHandler: ChannelInboundHandler {
         // Answers leave only now: a write to a peer that has gone closes the channel, and what it sent
         // before it went must have been read by then.
         sendAck()
-        context.flush()
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         sendAck()
-        context.flush()
         resumeIfRoom()
         context.fireChannelWritabilityChanged()
     }
@@ -159,6 +157,7 @@ final class PeerHandler: ChannelInboundHandler {
 
     private func takeBatch(_ body: ByteBuffer, checksum: UInt32) -> Bool {
         let claim = BatchClaim(untrusted: body)
+        if let points = intake.failpoints, !points.pass(.batchSubmit, .before) { return true }
         intake.ledger.received(records: claim.records)
         do {
             let summary = try BatchValidator.validate(body.readableBytesSpan)
@@ -168,6 +167,7 @@ final class PeerHandler: ChannelInboundHandler {
                 return perform(action)
             }
             submit(summary, body, checksum)
+            intake.failpoints?.pass(.batchSubmit, .after)
             return !ending
         } catch {
             intake.ledger.refused(records: claim.records, cause: error.code)
@@ -242,7 +242,6 @@ final class PeerHandler: ChannelInboundHandler {
         }
         if ending && inFlightBytes == 0 {
             sendAck()
-            context?.flush()
             context?.close(promise: nil)
         }
         resumeIfRoom()
@@ -250,10 +249,7 @@ final class PeerHandler: ChannelInboundHandler {
     }
 
     /// After a group of outcomes: one ack for all of them.
-    func settledGroup() {
-        sendAck()
-        context?.flush()
-    }
+    func settledGroup() { sendAck() }
 
     private func pause() {
         guard reading, let context else { return }
@@ -319,10 +315,16 @@ final class PeerHandler: ChannelInboundHandler {
         end(with: machine.answers ? frame : nil)
     }
 
+    /// Sends the ack that is due, if one is, with all that waits to be sent.
     private func sendAck() {
-        guard let context, context.channel.isWritable else { return }
-        guard let ack = machine.takeAck(synced: intake.log.synced.rawValue) else { return }
+        guard let context else { return }
+        guard context.channel.isWritable,
+            let ack = machine.takeAck(synced: intake.log.synced.rawValue)
+        else { return context.flush() }
+        intake.failpoints?.pass(.ackSend, .before)
         send(ack.frame.encoded)
+        context.flush()
+        intake.failpoints?.pass(.ackSend, .after)
     }
 
     /// Leaves with the next flush.

@@ -1,7 +1,7 @@
 internal import ByteCoding
 package import Logging
 package import SegmentLog
-internal import SystemIO
+package import SystemIO
 internal import TelemetryBatch
 
 /// Takes over what producers left in the spool while there was no agent (spool.md).
@@ -13,14 +13,17 @@ package struct SpoolDrainer: Sendable {
     private let log: GroupCommit
     private let ledger: IntakeLedger
     private let logger: Logger
+    private let failpoints: Failpoints?
     /// Largest file that is read; spool.md caps what a client writes at 16 MiB.
     private static let fileBytesMax: UInt64 = 64 << 20
     private static let suffix = ".spool"
 
     /// Drains these directories, each only if it is ours alone.
     package init(
-        directories: [String], log: GroupCommit, ledger: IntakeLedger, logger: Logger
+        directories: [String], log: GroupCommit, ledger: IntakeLedger, logger: Logger,
+        failpoints: Failpoints? = nil
     ) {
+        self.failpoints = failpoints
         self.directories = directories
         self.log = log
         self.ledger = ledger
@@ -92,7 +95,10 @@ package struct SpoolDrainer: Sendable {
                     "the end of a spool file is no complete batch and is let go of",
                     metadata: ["file": "\(path)", "bytes": "\(rest)"])
             }
-            return try Files.remove(path)
+            try failpoints?.reach(.spoolRemove, .before)
+            let isRemoved = try Files.remove(path)
+            try failpoints?.reach(.spoolRemove, .after)
+            return isRemoved
         } catch let problem as SpoolProblem {
             throw problem
         } catch { throw .unreadable("\(error)") }

@@ -224,7 +224,6 @@ package final class LogWriter {
             fail(requests, refusal, &results)
             return results
         }
-        Failpoint.reach("log.append")
         inGroup.removeAll(keepingCapacity: true)
         let received = time.wall()
         for index in requests.indices {

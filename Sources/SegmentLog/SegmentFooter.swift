@@ -3,6 +3,12 @@ import ByteCoding
 /// The end of a sealed segment (segment-log.md, Footer).
 package struct SegmentFooter: Sendable {
     static let magic: UInt32 = 0x4654_5843  // "CXTF"
+
+    /// Whether bytes begin as a footer does.
+    static func begins(_ bytes: RawSpan) -> Bool {
+        var reader = ByteReader(bytes)
+        do { return try reader.readUInt32() == magic } catch { return false }
+    }
     static let endMagic: UInt64 = 0x3044_4E45_4C54_5843  // "CXTLEND0"
     static let version: UInt16 = 0
     static let fixedBytes = 128

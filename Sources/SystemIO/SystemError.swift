@@ -37,6 +37,11 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         return "\(operation.rawValue)\(place): \(reason) (\(errno))"
     }
 
+    /// `ENOSPC`, for those who make an error.
+    package static let noSpace = ENOSPC
+    /// `EIO`, for those who make an error.
+    package static let inputOutput = EIO
+
     /// There is no space, or no quota, left.
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
     /// Descriptors or memory are short, here or in the whole system: nothing was done, and it may be tried

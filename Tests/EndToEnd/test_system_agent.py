@@ -380,7 +380,7 @@ class Watchdog(SystemCase):
 
     def test_a_deadlock_trips_the_watchdog(self):
         self.drop_in(
-            "[Service]\nWatchdogSec=2s\nEnvironment=CODEX_TELEMETRY_FAILPOINT=log.append=stall\n"
+            "[Service]\nWatchdogSec=2s\nEnvironment=CODEX_TELEMETRY_FAILPOINT=segment.write.before=stall\n"
         )
         self.host.systemctl("start", SERVICE)
         before = self.restarts()

@@ -22,7 +22,7 @@ final class Intaking: Sendable {
 
     var socket: String { directory + "/ingest.sock" }
 
-    init(limits: IntakeLimits = IntakeLimits()) async throws {
+    init(limits: IntakeLimits = IntakeLimits(), failpoints: Failpoints? = nil) async throws {
         directory = "/tmp/receive-tests-\(ThisProcess.pid)-\(UInt32.random(in: 0 ... .max))"
         try Files.makeDirectory(directory, mode: 0o700)
         log = try GroupCommit(state: DirectoryStorage(creating: directory + "/state"))
@@ -33,7 +33,7 @@ final class Intaking: Sendable {
         server = IngestServer(
             listener: .path(directory + "/ingest.sock", mode: 0o600), log: log,
             admission: admission, ledger: ledger, logger: quiet,
-            whenOpen: { open.continuation.finish() })
+            failpoints: failpoints, whenOpen: { open.continuation.finish() })
         group = ServiceGroup(
             configuration: ServiceGroupConfiguration(services: [server], logger: quiet))
         let group = self.group

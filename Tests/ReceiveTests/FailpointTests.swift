@@ -1,0 +1,54 @@
+import ByteCoding
+import Logging
+import SegmentLog
+import SystemIO
+import TelemetryBatch
+import Testing
+
+@testable import Receive
+
+@Suite struct FailpointTests {
+    private static let here: Set<Failpoint.Step> = [.batchSubmit, .ackSend, .spoolRemove]
+
+    @Test func `a batch, its ack and a spool file reach their places`() async throws {
+        let points = Failpoints()
+        let agent = try await Intaking(failpoints: points)
+        let client = try agent.client()
+        let producer = ProducerID.random()
+        _ = try client.welcome(producer)
+        try client.send(batchFrame(producer, 1))
+        #expect(try client.acked(1).sequence == 1)
+
+        let spooling = ProducerID.random()
+        let spool = agent.directory + "/spool"
+        try Files.makeDirectory(spool, mode: 0o700)
+        let path = spool + "/\(spooling.hex).spool"
+        let hello = Hello(producer: spooling, readsAnswers: false).frame.encoded
+        try Files.replace(path, with: hello + batchFrame(spooling, 1))
+        var quiet = Logger(label: "test")
+        quiet.logLevel = .critical
+        let drainer = SpoolDrainer(
+            directories: [spool], log: agent.log, ledger: agent.ledger, logger: quiet,
+            failpoints: points)
+        var known: Set<String> = []
+        #expect(drainer.drain(known: &known) == 1)
+        #expect(try await agent.end() == 2)
+
+        let missing = Failpoint.Place.all.filter {
+            Self.here.contains($0.step) && !points.reached.contains($0)
+        }
+        #expect(missing.map(\.description) == [])
+    }
+
+    @Test func `a dropped batch is counted nowhere, and the next ack covers it`() async throws {
+        let plan = Failpoint.Plan(.init(.batchSubmit, .before), .drop, turn: 2)
+        let agent = try await Intaking(failpoints: Failpoints([plan]))
+        let client = try agent.client()
+        let producer = ProducerID.random()
+        _ = try client.welcome(producer)
+        for sequence in 1...3 { try client.send(batchFrame(producer, UInt64(sequence))) }
+        #expect(try client.acked(3).sequence == 3)
+        #expect(agent.ledger.snapshot.received.batches == 2)
+        #expect(try await agent.end() == 2)
+    }
+}
