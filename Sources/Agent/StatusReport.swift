@@ -45,7 +45,7 @@ struct StatusReport: Sendable {
         agent.scope = places.scope.rawValue
         agent.pid = ThisProcess.pid
         agent.uid = ThisProcess.euid
-        agent.started = Self.time(started)
+        agent.started = Self.time(started, fractional: true)
         agent.uptimeSeconds = Double(Clocks.monotonic() - startedMonotonic) / 1e9
         agent.places = [
             "ingest_socket": places.ingestSocket, "control_socket": places.controlSocket,
@@ -139,7 +139,8 @@ struct StatusReport: Sendable {
         AgentStatus.Count(batches: ordinal.batches, records: ordinal.records)
     }
 
-    private static func time(_ nanoseconds: UInt64) -> String {
-        Date(timeIntervalSince1970: Double(nanoseconds) / 1e9).ISO8601Format()
+    private static func time(_ nanoseconds: UInt64, fractional: Bool = false) -> String {
+        Date.ISO8601FormatStyle(includingFractionalSeconds: fractional)
+            .format(Date(timeIntervalSince1970: Double(nanoseconds) / 1e9))
     }
 }

@@ -29,7 +29,7 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var pid: Int32 = 0
         /// Effective uid.
         package var uid: UInt32 = 0
-        /// RFC 3339, UTC.
+        /// RFC 3339, UTC, with milliseconds: nothing was taken by this run before it.
         package var started = ""
         /// Seconds since the start, from a clock that does not jump.
         package var uptimeSeconds: Double = 0

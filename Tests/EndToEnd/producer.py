@@ -5,7 +5,7 @@
     producer.py SOCKET load COUNT SIZE  COUNT spans in batches of SIZE, as fast as acks allow
 
 A record is a span with hexadecimal ids, times in nanoseconds and attributes. Prints a line of JSON: its
-pid and uid, its producer id, what welcome and the last ack said.
+pid and uid, its producer id, what welcome and the last ack said, and its tally for contrib/balance.
 """
 
 import json
@@ -36,6 +36,7 @@ class Producer:
         _, _, self.body_max, log_id, _, self.window, _, _ = struct.unpack_from("<HHI16sQQQQ", body)
         self.log_id = log_id.hex()
         self.acked = self.offset = 0
+        self.sent = {}
 
     def read(self):
         """The next frame of the agent."""
@@ -55,6 +56,7 @@ class Producer:
             self.id, sequence, records, ("", 0, attributes)
         )
         self.socket.sendall(codex_telemetry.frame(BATCH, batch))
+        self.sent[sequence] = len(records)
         return len(batch)
 
     def wait(self, sequence):
@@ -77,7 +79,15 @@ class Producer:
             "log_id": self.log_id,
             "acked": self.acked,
             "offset": self.offset,
+            "tally": self.tally(),
         }
+
+    def tally(self):
+        acked = [count for sequence, count in self.sent.items() if sequence <= self.acked]
+        sent = {"batches": len(self.sent), "records": sum(self.sent.values())}
+        done = {"batches": len(acked), "records": sum(acked)}
+        rest = {unit: sent[unit] - done[unit] for unit in sent}
+        return {"producer": self.id.hex(), "acked": done, "unsettled": rest, "sent": sent, "refused": {}}
 
 
 def record(given):
