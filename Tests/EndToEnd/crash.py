@@ -59,7 +59,8 @@ def places(program):
 
 
 class Crash:
-    def __init__(self, program, seed, records, kills, folder, say=lambda text: None):
+    def __init__(self, program, seed, records, kills, folder, share=1, say=lambda text: None):
+        self.share_of_places = share
         self.program, self.seed, self.records, self.kills = str(program), seed, records, kills
         self.random, self.say = random.Random(seed), say
         self.folder = pathlib.Path(folder)
@@ -262,7 +263,7 @@ class Crash:
         began = time.monotonic()
         known = places(self.program)
         schedule = [place for place in known if place.rsplit(".", 1)[0] not in NEEDS_JOURNALD]
-        schedule += [None] * self.kills
+        schedule = schedule[self.seed % self.share_of_places :: self.share_of_places] + [None] * self.kills
         self.random.shuffle(schedule)
         self.start()
         self.listens()
@@ -379,11 +380,12 @@ def numbers_in(path):
     return b"".join(found)
 
 
-def run(program, seed, records, kills=20, keep=False, say=lambda text: None):
-    """One seed in a folder of its own; its figures. Raises `Wrong`, and then leaves the folder."""
+def run(program, seed, records, kills=20, share=1, keep=False, say=lambda text: None):
+    """One seed in a folder of its own; its figures. Raises `Wrong`, and then leaves the folder. `share`: only
+    each so-many-th failpoint."""
     folder = tempfile.mkdtemp(prefix=f"codex-telemetry-crash-{seed}-")
     try:
-        result = Crash(program, seed, records, kills, folder, say).run()
+        result = Crash(program, seed, records, kills, folder, share, say).run()
     except (Wrong, OSError, subprocess.SubprocessError) as problem:
         raise Wrong(f"seed {seed}: {problem}\n(see {folder})") from problem
     if not keep:
@@ -408,7 +410,8 @@ def main():
             print(f"{time.monotonic() - began:7.2f} {text}", file=sys.stderr, flush=True)
 
     try:
-        print(json.dumps(run(binary(), options.seed, options.records, options.kills, options.keep, say)))
+        print(json.dumps(run(binary(), options.seed, options.records, options.kills,
+                             keep=options.keep, say=say)))
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
         return 1

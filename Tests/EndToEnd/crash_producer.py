@@ -7,7 +7,7 @@ before, and its next run begins with what had no answer.
 Sends the records FIRST … LAST, one span each with its number as span id, in batches of many sizes. Reads
 lines from standard input: each is a number, beyond which it does not go yet (LIMIT is the first). What
 an earlier run in FOLDER left without an answer it sends again under the producer id that it had, or
-leaves in a spool file of that id; then it goes on under a new id. Ends once every record is answered or
+leaves in a spool file of that id (SPOOL "-": never); then it goes on under a new id. Ends once every record is answered or
 spooled; FOLDER/tally.json then says, for each producer id, what was handed over.
 """
 
@@ -173,6 +173,7 @@ def counts(batches):
 class Producer:
     def __init__(self, path, spool, folder, first, last, seed, limit):
         self.path, self.spool_directory, self.folder = path, pathlib.Path(spool), pathlib.Path(folder)
+        self.may_spool = spool != "-"
         self.next, self.last, self.limit = first, last, limit
         self.random, self.templates = random.Random(seed), Templates()
         self.connection, self.pending, self.away_since = None, b"", None
@@ -192,7 +193,7 @@ class Producer:
     def run(self):
         for life in [each for each in self.lives if each.unanswered]:
             # What the last run left has one way out: the socket, or a spool file.
-            if self.random.random() < 0.4:
+            if self.random.random() < 0.4 * self.may_spool:
                 life.spool(self.spool_directory)
             else:
                 self.serve(life, is_old=True)
@@ -215,7 +216,7 @@ class Producer:
             self.read_limit()
             if self.connection is None and not self.connect(life):
                 away = time.monotonic() - self.away_since
-                if life.unanswered and away > 0.3 and self.random.random() < 0.02:
+                if life.unanswered and away > 0.3 and self.random.random() < 0.02 * self.may_spool:
                     life.spool(self.spool_directory)
                     return
                 self.wait(0.02)

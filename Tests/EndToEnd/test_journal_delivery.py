@@ -1,4 +1,5 @@
-"""Every record in the journal exactly once, through deaths of journald and of the agent."""
+"""Every record in the journal exactly once, through deaths of journald and of the agent; and every figure
+of the status as somebody else counts it."""
 
 import collections
 import json
@@ -13,6 +14,8 @@ KILLS = 10
 
 
 class JournalDelivery(AgentCase):
+    tallies = []
+
     def setUp(self):
         self.host.write(
             "/etc/codex-telemetry/otel-config.yaml",
@@ -39,9 +42,8 @@ class JournalDelivery(AgentCase):
         """Sends the records while services are killed; the journal's entries of them, by place."""
         before = self.journald()
         since = f"@{time.time():.6f}"
-        script = f"{SOURCE}/Tests/EndToEnd/producer.py"
         for round_ in range(KILLS):
-            self.host.run(PYTHON, script, INGEST, "load", str(COUNT // KILLS), "50", user="ada")
+            self.send(COUNT // KILLS)
             for unit in killed:
                 self.kill(unit)
 
@@ -53,6 +55,38 @@ class JournalDelivery(AgentCase):
             done, 120, lambda: f"{COUNT} records are delivered: {before} then, {self.journald()} now"
         )
         self.assertEqual(after["delivered"] - before["delivered"], COUNT, after)
+        self.balance()
+        return self.found(since)
+
+    def send(self, count):
+        """Sends records, and keeps their producer's tally."""
+        script = f"{SOURCE}/Tests/EndToEnd/producer.py"
+        told = self.host.run(PYTHON, script, INGEST, "load", str(count), "50", user="ada")
+        self.tallies.append(json.loads(told.stdout)["tally"])
+
+    def send_through_deaths(self, count):
+        """The same, with a producer that comes back when the agent does."""
+        folder = f"/home/ada/producer-{time.time_ns()}"
+        script = f"{SOURCE}/Tests/EndToEnd/crash_producer.py"
+        held = self.host.popen(
+            PYTHON, script, INGEST, "-", folder, "1", str(count), "1", str(count), user="ada", stdin=-1)
+        with held:
+            self.assertEqual(held.wait(120), 0)
+        self.tallies += json.loads(self.host.path(f"{folder}/tally.json").read_text())
+
+    def balance(self):
+        """All figures agree with log, journal and tallies."""
+        self.host.write("/run/tallies.json", json.dumps(self.tallies))
+        told = self.host.run(
+            PYTHON, f"{SOURCE}/contrib/balance", "--program", "codex-telemetry", "--journal",
+            "--tally", "/run/tallies.json", "--all-tallied", "--wait", "20", check=False, timeout=300,
+        )
+        self.assertEqual(told.returncode, 0, told.stdout + told.stderr)
+        for figure in ("exporter.journald.delivered", "exporter.journald.twice", "producers.records"):
+            self.assertIn(figure, told.stdout)
+
+    def found(self, since):
+        """The journal's entries of our records, by place."""
         # By one field alone: journald may have died before it had linked an entry into the lists of others.
         found = self.host.run(
             "journalctl", "-q", "-t", "codex-telemetry", "--since", since, "-o", "json",
@@ -60,7 +94,7 @@ class JournalDelivery(AgentCase):
         ).stdout.splitlines()
         entries = (json.loads(each) for each in found)
         return collections.Counter(
-            each["CODEX_OFFSET"] for each in entries if each["CODEX_NAME"] == "load.span"
+            each["CODEX_OFFSET"] for each in entries if each["CODEX_NAME"] in ("load.span", "crash.span")
         )
 
     def test_journald_killed_ten_times_loses_and_doubles_nothing(self):
@@ -70,6 +104,40 @@ class JournalDelivery(AgentCase):
     def test_journald_and_the_agent_killed_ten_times_lose_and_double_nothing(self):
         entries = self.load(SERVICE, "systemd-journald.service")
         self.assertEqual((len(entries), max(entries.values())), (COUNT, 1))
+
+    def test_killed_on_either_side_of_a_send_loses_and_doubles_nothing(self):
+        for side in ("before", "after"):
+            with self.subTest(side=side):
+                before, since = self.journald(), f"@{time.time():.6f}"
+                path = f"/run/systemd/system/{SERVICE}.d/failpoint.conf"
+                place = f"journal.send.{side}"
+                self.host.systemctl("stop", SERVICE)
+                self.host.write(path, f"[Service]\nEnvironment=CODEX_TELEMETRY_FAILPOINT={place}=kill@3\n")
+                try:
+                    self.host.systemctl("daemon-reload")
+                    self.host.systemctl("start", SERVICE)
+                    self.send_through_deaths(2000)
+                    self.deaths(place, since, 3)
+                finally:
+                    self.host.path(path).unlink()
+                    self.host.systemctl("daemon-reload")
+                self.host.systemctl("restart", SERVICE)
+                eventually(
+                    lambda: (now := self.journald())["waiting"] == 0
+                    and now["stored"] - before["stored"] == 2000,
+                    60, lambda: f"all is delivered: {before} then, {self.journald()} now",
+                )
+                self.balance()
+                entries = self.found(since)
+                self.assertEqual((len(entries), max(entries.values())), (2000, 1))
+
+    def deaths(self, place, since, count):
+        """Waits until the agent has died there so many times, and systemd has started it again."""
+        def said():
+            told = self.host.journal("--unit", SERVICE, "--since", since)
+            return [each for each in told if f"failpoint {place}: kill" in each["MESSAGE"]]
+
+        eventually(lambda: len(said()) >= count, 30, lambda: f"{count} deaths at {place}: {said()}")
 
 
 if __name__ == "__main__":
