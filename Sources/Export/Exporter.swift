@@ -83,12 +83,18 @@ package struct ExporterStep: Sendable {
     package var idleNanoseconds: UInt64
     /// Whether nothing that was taken is unsettled because of the sink: a stop may end here.
     package var isDone: Bool
+    /// Whether the sink holds nothing beyond the cursor that nobody knows of: false until what a run that
+    /// died may have left there was looked for. A stop may end before that, but its end is no clean one.
+    package var knowsSink: Bool
 
     /// All given.
-    package init(state: ExporterState, idleNanoseconds: UInt64, isDone: Bool) {
+    package init(
+        state: ExporterState, idleNanoseconds: UInt64, isDone: Bool, knowsSink: Bool = true
+    ) {
         self.state = state
         self.idleNanoseconds = idleNanoseconds
         self.isDone = isDone
+        self.knowsSink = knowsSink
     }
 }
 

@@ -30,7 +30,8 @@ package struct ExporterRun {
     private let time: any TimeSource
     private var ledger: ExportLedger
     private var isDirty = false
-    private var isDone = false
+    /// What was taken is settled, and the sink holds nothing else of the log.
+    private var isClean = false
     private var checkpointedNanoseconds: UInt64 = 0
     private var checkpointedRecords: UInt64 = 0
     private var saveProblem: String?
@@ -104,7 +105,8 @@ package struct ExporterRun {
         let step = exporter.step(stopping: true, ledger: &ledger)
         advance()
         publish(step.state, time.boottime())
-        isDone = step.isDone && ledger.openBatches == 0
+        let isDone = step.isDone && ledger.openBatches == 0
+        isClean = isDone && step.knowsSink
         return isDone ? nil : step.idleNanoseconds
     }
 
@@ -112,7 +114,7 @@ package struct ExporterRun {
     package mutating func finish() {
         advance()
         // What is settled beyond the synced position comes again after a restart, and is looked for.
-        save(clean: isDone, time.boottime())
+        save(clean: isClean, time.boottime())
         exporter.close()
         publish(.stopped, time.boottime())
     }

@@ -99,7 +99,8 @@ package import Export
             }
             return ExporterStep(
                 state: state, idleNanoseconds: idleNanoseconds,
-                isDone: current == nil && delivery.tracker.unconfirmed == 0)
+                isDone: current == nil && delivery.tracker.unconfirmed == 0,
+                knowsSink: delivery.phase == .ready)
         }
 
         package func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8] {

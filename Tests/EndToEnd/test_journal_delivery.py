@@ -131,6 +131,38 @@ class JournalDelivery(AgentCase):
                 entries = self.found(since)
                 self.assertEqual((len(entries), max(entries.values())), (2000, 1))
 
+    def test_a_stop_before_the_journal_was_looked_at_doubles_nothing(self):
+        before, since = self.journald(), f"@{time.time():.6f}"
+        path = f"/run/systemd/system/{SERVICE}.d/failpoint.conf"
+        place = "journal.send.after"
+        self.host.systemctl("stop", SERVICE)
+        self.host.write(path, f"[Service]\nEnvironment=CODEX_TELEMETRY_FAILPOINT={place}=kill\n")
+        try:
+            self.host.systemctl("daemon-reload")
+            self.host.systemctl("start", SERVICE)
+            # After an orderly end the first send is of entries; after a death it is a barrier.
+            self.send_through_deaths(50)
+            self.deaths(place, since, 1)
+            self.host.systemctl("stop", SERVICE)
+        finally:
+            self.host.path(path).unlink()
+            self.host.systemctl("daemon-reload")
+        journald = self.host.properties("systemd-journald.service", "MainPID")["MainPID"]
+        self.host.run("kill", "-STOP", journald)
+        try:
+            self.host.systemctl("start", SERVICE)
+            self.host.systemctl("stop", SERVICE)
+        finally:
+            self.host.run("kill", "-CONT", journald)
+        self.host.systemctl("start", SERVICE)
+        eventually(
+            lambda: (now := self.journald())["waiting"] == 0 and now["stored"] - before["stored"] == 50,
+            60, lambda: f"all is delivered: {before} then, {self.journald()} now",
+        )
+        self.balance()
+        entries = self.found(since)
+        self.assertEqual((len(entries), max(entries.values())), (50, 1))
+
     def deaths(self, place, since, count):
         """Waits until the agent has died there so many times, and systemd has started it again."""
         def said():

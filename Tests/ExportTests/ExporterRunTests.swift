@@ -103,6 +103,7 @@ private final class TestExporter: Exporter {
     var state = ExporterState.running
     var resumption: ExportResumption?
     var isClosed = false
+    var knowsSink = true
 
     var wantsBatch: Bool { room > 0 }
     var details: [String: String] { ["taken": String(taken.count)] }
@@ -119,7 +120,8 @@ private final class TestExporter: Exporter {
             }
             taken = []
         }
-        return ExporterStep(state: state, idleNanoseconds: 5, isDone: taken.isEmpty)
+        return ExporterStep(
+            state: state, idleNanoseconds: 5, isDone: taken.isEmpty, knowsSink: knowsSink)
     }
     func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8] { [9] }
     func close() { isClosed = true }
@@ -234,6 +236,21 @@ private final class TestExporter: Exporter {
         second.finish()
         #expect(store.saved?.isClean == false)
         #expect(store.saved?.settled.total == 2)
+    }
+
+    @Test func `a stop before the sink was looked at ends at once and is not clean`() throws {
+        source.add(records: 2)
+        var killed = try makeRun()
+        _ = killed.turn()
+        // The next run looks in the sink for what this one may have left there; it is stopped before.
+        exporter.knowsSink = false
+        exporter.room = 0
+        var stopped = try makeRun()
+        #expect(exporter.resumption?.isClean == false)
+        _ = stopped.turn()
+        #expect(stopped.stopTurn() == nil)
+        stopped.finish()
+        #expect(store.saved?.isClean == false)
     }
 
     @Test func `what cannot be read is lost by its cause`() throws {
