@@ -116,7 +116,14 @@ let package = Package(
                 "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch",
                 "SegmentLog", "Meaning", "ByteCoding", "Places",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ], swiftSettings: strict),
+            ], swiftSettings: strict,
+            // A static runtime makes every symbol of the program visible to others, 1.6 MB of names that
+            // the loader reads at each start. Nobody loads us as a library.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-Xlinker", "--no-export-dynamic"],
+                    .when(platforms: [.linux], configuration: .release))
+            ]),
         // Loads an agent with ready batches for contrib/bench; no product, never installed.
         .executableTarget(
             name: "batch-load", dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch"],

@@ -21,10 +21,11 @@ struct StatusReport: Sendable {
 
     /// One line for the service manager (`STATUS=`, shown by `systemctl status`).
     var line: String {
-        let status = make()
-        let what = "\(status.log.stored.records) records stored"
-        guard status.agent.state != "running" else { return "running: \(what)" }
-        return "degraded: \(status.agent.reasons.joined(separator: "; ")); \(what)"
+        let statistics = log.statistics
+        let what = "\(statistics.stored.records) records stored"
+        let reasons = reasons(exporters(), statistics)
+        guard !reasons.isEmpty else { return "running: \(what)" }
+        return "degraded: \(reasons.joined(separator: "; ")); \(what)"
     }
 
     func make() -> AgentStatus {
@@ -54,14 +55,20 @@ struct StatusReport: Sendable {
         let memory = ThisProcess.memory()
         agent.memoryAnonymousBytes = memory.anonymous
         agent.memoryFileBytes = memory.file
+        agent.reasons = reasons(status.exporters, statistics)
+        agent.state = agent.reasons.isEmpty ? "running" : "degraded"
+        return agent
+    }
+
+    private func reasons(
+        _ exporters: [AgentStatus.Exporter], _ statistics: LogStatistics
+    ) -> [String] {
         var reasons = problems()
         if let failure = statistics.failure { reasons.append("log: \(failure)") }
-        for exporter in status.exporters where exporter.state == "degraded" {
+        for exporter in exporters where exporter.state == "degraded" {
             reasons.append("\(exporter.name): \(exporter.reason)")
         }
-        agent.reasons = reasons
-        agent.state = reasons.isEmpty ? "running" : "degraded"
-        return agent
+        return reasons
     }
 
     private func intake(_ statistics: LogStatistics) -> AgentStatus.Intake {

@@ -13,6 +13,12 @@ struct Main {
         if arguments.count > 1, arguments[1] == "exec" {
             Exec.main(arguments: Array(arguments.dropFirst(2)))
         }
+        // `run` stays: what the parser would touch once in its life would stay in memory with it.
+        if arguments.count > 1, arguments[1] == "run",
+            let options = RunOptions(words: arguments.dropFirst(2))
+        {
+            options.run()
+        }
         do {
             var command = try Root.parseAsRoot()
             if let name = Surroundings.unreadableVariable {
