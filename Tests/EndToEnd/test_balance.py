@@ -142,9 +142,7 @@ class Balance(AloneCase):
         data = bytearray(segment.read_bytes())
         data[int(status["log"]["committed"].split(":")[1]) - 20] ^= 1
         segment.write_bytes(data)
-        found = self.red("--status", str(path))
-        self.assertIn("producers.records", found)
-        self.assertIn("log.stored.records", found)
+        self.assertIn("log.end", self.red("--status", str(path)))
 
     def test_without_an_agent_there_is_nothing_to_compare(self):
         (self.home / "tallies.json").write_text("[]")
