@@ -59,8 +59,8 @@ def places(program):
 
 
 class Crash:
-    def __init__(self, program, seed, records, kills, folder, share=1, say=lambda text: None):
-        self.share_of_places = share
+    def __init__(self, program, seed, records, kills, folder, share=1, sabotage="", say=lambda text: None):
+        self.share_of_places, self.sabotage = share, sabotage
         self.program, self.seed, self.records, self.kills = str(program), seed, records, kills
         self.random, self.say = random.Random(seed), say
         self.folder = pathlib.Path(folder)
@@ -71,7 +71,7 @@ class Crash:
         self.agent, self.producers, self.hits = None, [], collections.Counter()
         self.numbers = collections.Counter()
         self.extra_tallies = []
-        self.limit = 0
+        self.limit = self.left = 0
 
     # The agent
 
@@ -125,7 +125,7 @@ class Crash:
     # Deaths
 
     def kill_at_random(self):
-        self.start()
+        self.start(self.sabotage)
         if self.random.random() < 0.8:
             self.listens()
             time.sleep(self.random.uniform(0, 0.5))
@@ -141,7 +141,8 @@ class Crash:
         self.start(plan)
         end = time.monotonic() + 30
         while (told := self.ended(0.3)) is None and time.monotonic() < end:
-            self.allow(self.limit + 50)  # It may wait for traffic.
+            # It may wait for traffic; some must be left for each of the deaths to come.
+            self.allow(max(self.limit, min(self.limit + 50, self.records // PRODUCERS - self.left)))
         if told is None:
             self.agent.kill()
             raise Wrong(f"{plan} was not reached within 30 s: {self.ended(10)}")
@@ -152,7 +153,8 @@ class Crash:
     def prepare(self, step, place):
         """Makes sure that the next run comes there; its plan."""
         log = self.state / "log"
-        turn = self.random.randint(1, 6) if step in OFTEN else 1
+        # As many turns as there are records for.
+        turn = self.random.randint(1, 1 + min(5, self.records // 40_000)) if step in OFTEN else 1
         plan = f"{place}=kill@{turn}"
         if step == "lock.create":
             (self.state / "lock").unlink(missing_ok=True)
@@ -275,6 +277,7 @@ class Crash:
         self.ended(30)
         try:
             for done, place in enumerate(schedule, 2):
+                self.left = 2 * (len(schedule) + 2 - done)
                 self.allow(max(self.limit, each * done // (len(schedule) + 2)))
                 if self.random.random() < 0.2:
                     self.restart_producer()
@@ -292,6 +295,7 @@ class Crash:
             if self.agent.poll() is None:
                 self.agent.kill()
                 self.agent.wait()
+            self.errors.close()
         seconds = time.monotonic() - began
         result = self.verify()
         return {
@@ -337,7 +341,7 @@ class Crash:
         wrapper.chmod(0o755)
         done = subprocess.run(
             [sys.executable, ROOT / "contrib/balance", "--program", wrapper, "--state", self.state,
-             "--tally", tally, "--all-tallied"],
+             "--tally", tally, "--all-tallied", "--wait", "2" if self.sabotage else "10"],
             env=self.environment(), capture_output=True, text=True, timeout=600,
         )
         (self.folder / "balance.txt").write_text(done.stdout + done.stderr)
@@ -380,12 +384,12 @@ def numbers_in(path):
     return b"".join(found)
 
 
-def run(program, seed, records, kills=20, share=1, keep=False, say=lambda text: None):
+def run(program, seed, records, kills=20, share=1, sabotage="", keep=False, say=lambda text: None):
     """One seed in a folder of its own; its figures. Raises `Wrong`, and then leaves the folder. `share`: only
-    each so-many-th failpoint."""
+    each so-many-th failpoint. `sabotage`: a plan for the runs that are killed at random."""
     folder = tempfile.mkdtemp(prefix=f"codex-telemetry-crash-{seed}-")
     try:
-        result = Crash(program, seed, records, kills, folder, share, say).run()
+        result = Crash(program, seed, records, kills, folder, share, sabotage, say).run()
     except (Wrong, OSError, subprocess.SubprocessError) as problem:
         raise Wrong(f"seed {seed}: {problem}\n(see {folder})") from problem
     if not keep:

@@ -2,6 +2,8 @@
 
 import os
 import random
+import re
+import shutil
 import unittest
 
 import crash
@@ -25,6 +27,13 @@ class Crashes(unittest.TestCase):
             self.assertEqual(result["places"], result["places_known"] - named)
         self.assertGreater(result["kills_at_places"], 5)
         self.assertGreater(result["balance_figures"], 25)
+
+    def test_one_lost_batch_is_found(self):
+        needs("run", "status")
+        with self.assertRaisesRegex(crash.Wrong, "not green(?s:.*)DIFFERS(?s:.*)producers.records") as caught:
+            crash.run(
+                binary(), 1, records=4_000, kills=8, share=40, sabotage="batch.submit.before=drop@2")
+        shutil.rmtree(re.search(r"\(see (.+)\)", str(caught.exception))[1])
 
 
 if __name__ == "__main__":
