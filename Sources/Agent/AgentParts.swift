@@ -83,10 +83,10 @@ final class AgentParts: Sendable {
     ) -> [ServiceGroupConfiguration.ServiceConfiguration] {
         let idle = options.isOnDemand ? options.idleLimit : nil
         var services: [any Service] = [
-            ThreadService(name: "exporters") { [exporters] stop in
-                exporters.run(until: stop)
+            ThreadService(name: "exporters", onStop: { [exporters] in exporters.wake() }) {
+                [exporters] stop in exporters.run(until: stop)
             },
-            ThreadService(name: "control") { control.run($0) },
+            ThreadService(name: "control", onStop: { control.wake() }) { control.run($0) },
             ThreadService(name: "spool") { [self] stop in drainSpool(stop) },
             ThreadService(name: "status") { [self] stop in tellStatus(stop) },
             ReloadService { [self] in _ = reload() },
@@ -141,12 +141,12 @@ final class AgentParts: Sendable {
             },
             read: { stream.run($0, uid: $1, send: $2) })
         if let handed = sockets.first(where: { $0.name == "control" }) {
-            return ControlServer(
+            return try ControlServer(
                 socket: UnixSocket(owning: handed.descriptor, blocking: true), answers: answers,
                 heartbeat: controlBeat, logger: logger)
         }
-        return ControlServer(
-            socket: try listenForQuestions(), answers: answers, heartbeat: controlBeat,
+        return try ControlServer(
+            socket: listenForQuestions(), answers: answers, heartbeat: controlBeat,
             logger: logger)
     }
 

@@ -16,6 +16,7 @@ final class Exporters: Sendable {
     }
 
     private static let stopLimit = Duration.seconds(5)
+    private static let wakeRest = Duration.milliseconds(10)
 
     private let storage: any Storage
     private let log: GroupCommit
@@ -74,14 +75,19 @@ final class Exporters: Sendable {
             })
     }
 
+    /// Lets `run` see that it was told to stop.
+    func wake() { log.wakeWaiters() }
+
     /// Wakes the runners as the log grows; at the end stops them, each with what it can still send.
     func run(until stop: ThreadService.Stop) {
-        var seen = log.committed
+        var seen = LogOffset(rawValue: 0)
         while !stop.isRaised {
-            let soon = Clocks.monotonic() + 200_000_000
-            guard log.waitForCommit(beyond: seen, until: soon) else { continue }
-            seen = log.committed
-            for one in running.withLock({ $0 }) { one.runner.wake() }
+            if log.waitForCommit(beyond: seen, until: nil, unless: { stop.isRaised }) {
+                seen = log.committed
+                for one in running.withLock({ $0 }) { one.runner.wake() }
+            }
+            // A busy log commits thousands of times a second.
+            if stop.wait(atMost: Self.wakeRest) { break }
         }
         let all = running.withLock { running in
             defer { running = [] }

@@ -5,8 +5,8 @@ package import SystemIO
 
 /// Runs one exporter on a thread of its own: journald, disks and networks block.
 package final class ExporterRunner: Sendable {
-    /// How often the log is looked at where nobody calls `wake`.
-    static let pollNanoseconds: UInt64 = 100_000_000
+    /// How often the log is looked at where nobody calls `wake`, and a sink that rests.
+    static let pollNanoseconds: UInt64 = 1_000_000_000
     /// The wait after a start that failed.
     static let startRestNanoseconds: UInt64 = 1_000_000_000
 
@@ -48,7 +48,7 @@ package final class ExporterRunner: Sendable {
     /// happens before `start`.
     package convenience init(
         name: String, startAt: StartPlace = .end, state: any Storage,
-        progress: (@Sendable () -> LogProgress)? = nil,
+        progress: LogProgress? = nil,
         reportDamage: (@Sendable (DamagedRange) -> Void)? = nil,
         time: any TimeSource = SystemTime(), logger: Logger,
         makeExporter: @escaping @Sendable () -> any Exporter

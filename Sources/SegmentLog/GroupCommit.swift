@@ -94,15 +94,21 @@ package final class GroupCommit: Sendable {
         return { LogOffset(rawValue: core.committed.load(ordering: .acquiring)) }
     }
 
-    /// Waits until the log has grown beyond `offset` or the deadline (nanoseconds of `Clocks.monotonic`)
-    /// has passed, or the log closes; whether it has grown. Blocks: for threads of their own.
-    package func waitForCommit(beyond offset: LogOffset, until deadline: UInt64) -> Bool {
+    /// Waits until the log has grown beyond `offset` or the deadline (nanoseconds of `Clocks.monotonic`,
+    /// nil never) has passed, or the log closes, or `isOver` says so after a `wakeWaiters`; whether it has
+    /// grown. Blocks: for threads of their own.
+    package func waitForCommit(
+        beyond offset: LogOffset, until deadline: UInt64?, unless isOver: () -> Bool = { false }
+    ) -> Bool {
         let grown = core.progress.wait(until: deadline) { progress -> Bool? in
             if self.committed > offset { return true }
-            return progress.isClosed ? false : nil
+            return progress.isClosed || isOver() ? false : nil
         }
         return grown ?? false
     }
+
+    /// Lets every `waitForCommit` ask its `isOver`.
+    package func wakeWaiters() { core.progress.update { _ in } }
 
     /// Waits until everything below `offset` survives loss of power, or the deadline; whether it does.
     package func waitForSync(upTo offset: LogOffset, until deadline: UInt64) -> Bool {

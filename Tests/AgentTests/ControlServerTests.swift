@@ -10,6 +10,7 @@ private final class Answering: Sendable {
     let path = "/tmp/control-tests-\(ThisProcess.pid)-\(UInt32.random(in: 0 ... .max)).sock"
     private let stop = ThreadService.Stop()
     private let thread: SystemThread
+    private let wake: @Sendable () -> Void
 
     init(reload: Result<String, ConfigProblems> = .success("done")) throws {
         let answers = ControlServer.Answers(
@@ -30,15 +31,17 @@ private final class Answering: Sendable {
             })
         var quiet = Logger(label: "test")
         quiet.logLevel = .critical
-        let server = ControlServer(
-            socket: try UnixSocket.listen(path, mode: 0o600), answers: answers,
+        let server = try ControlServer(
+            socket: UnixSocket.listen(path, mode: 0o600), answers: answers,
             heartbeat: Heartbeat(), logger: quiet)
         let stop = self.stop
+        wake = { server.wake() }
         thread = try SystemThread.start(name: "control") { server.run(stop) }
     }
 
     func end() throws {
         stop.raise()
+        wake()
         thread.join()
         _ = try Files.remove(path)
     }

@@ -30,6 +30,8 @@ final class ControlServer: Sendable {
     private static let patienceMilliseconds: Int64 = 10_000
 
     private let socket: UnixSocket
+    /// What ends the wait for the next peer: a handed socket is the service manager's and is not shut down.
+    private let bell: Pipe
     private let answers: Answers
     private let heartbeat: Heartbeat
     private let logger: Logger
@@ -63,7 +65,8 @@ final class ControlServer: Sendable {
     /// Answers on a listening socket.
     init(
         socket: consuming UnixSocket, answers: Answers, heartbeat: Heartbeat, logger: Logger
-    ) {
+    ) throws(SystemError) {
+        bell = try Pipe()
         self.socket = socket
         self.answers = answers
         self.heartbeat = heartbeat
@@ -73,11 +76,24 @@ final class ControlServer: Sendable {
     /// Monotonic nanoseconds of the last question: an on-demand agent that nobody asks may end.
     var lastQuestion: UInt64 { lastAsked.load(ordering: .relaxed) }
 
+    /// Lets `run` see that it was told to stop.
+    func wake() {
+        do {
+            let byte: [UInt8] = [0]
+            try bell.writing.writeAll(byte.span.bytes)
+        } catch {
+            logger.warning("control socket", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Accepts until told to stop; then waits for the conversations under way.
     func run(_ stop: ThreadService.Stop) {
         while !stop.isRaised {
             do {
-                guard try socket.wait(for: .readable, milliseconds: 100) else { continue }
+                let ready = try Readiness.wait(
+                    forAnyOf: [(socket.number, .readable), (bell.reading.number, .readable)],
+                    milliseconds: -1)
+                guard ready[0] else { continue }
                 heartbeat.begin()
                 defer { heartbeat.end() }
                 let peer = try socket.accept()
