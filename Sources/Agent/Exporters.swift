@@ -65,11 +65,10 @@ final class Exporters: Sendable {
         return ExporterRunner(
             name: "journald", startAt: config.startAt == .beginning ? .beginning : .end,
             state: storage,
-            progress: {
-                LogProgress(
-                    committed: log.committed, synced: log.synced,
-                    storedRecords: log.statistics.stored.records)
-            }, reportDamage: { log.report($0) }, logger: logger,
+            progress: LogProgress(
+                committed: log.committedSource, synced: { log.synced },
+                storedRecords: { log.statistics.stored.records }), reportDamage: { log.report($0) },
+            logger: logger,
             makeExporter: {
                 JournalExporter(configuration: config.exporter, failpoints: failpoints)
             })

@@ -18,6 +18,10 @@ package struct ExporterRun {
     static let batchesInTurnMax = 32
     /// How long the reading of the log rests after an error.
     static let errorRestNanoseconds: UInt64 = 1_000_000_000
+    /// How often it is looked whether taken batches are settled and synced.
+    static let syncPollNanoseconds: UInt64 = 100_000_000
+    /// How often the exporter is asked for its details: they are texts, and a turn is short.
+    static let detailsNanoseconds: UInt64 = 100_000_000
     /// How often the backlog is counted anew.
     static let backlogNanoseconds: UInt64 = 500_000_000
 
@@ -37,6 +41,9 @@ package struct ExporterRun {
     private var saveProblem: String?
     private var readProblem: String?
     private var readAgainNanoseconds: UInt64 = 0
+    private var detailedNanoseconds: UInt64 = 0
+    /// The state that the details in the snapshot belong to.
+    private var shownState: ExporterState?
     private var backlogCountedNanoseconds: UInt64 = 0
     /// The backlog when it was counted, and what had been taken then.
     private var backlog: UInt64 = 0
@@ -93,8 +100,11 @@ package struct ExporterRun {
         {
             save(clean: false, now)
         }
-        publish(step.state, now)
-        if !readAll, mayTake { return 0 }
+        let goesOn = !readAll && mayTake
+        publish(step.state, now, isResting: !goesOn && step.idleNanoseconds > 0)
+        if goesOn { return 0 }
+        // Nobody tells when what is settled survives power loss.
+        if ledger.openBatches > 0 { return min(step.idleNanoseconds, Self.syncPollNanoseconds) }
         if isDirty { return min(step.idleNanoseconds, Self.checkpointNanoseconds) }
         return step.idleNanoseconds
     }
@@ -188,7 +198,10 @@ package struct ExporterRun {
         checkpointedNanoseconds = now
     }
 
-    private mutating func publish(_ state: ExporterState, _ now: UInt64) {
+    /// `isResting`: the next turn may be a while away.
+    private mutating func publish(
+        _ state: ExporterState, _ now: UInt64, isResting: Bool = true
+    ) {
         if let problem = readProblem ?? saveProblem, state != .stopped {
             snapshot.state = .degraded(problem)
         } else {
@@ -199,7 +212,11 @@ package struct ExporterRun {
         // What was taken since the backlog was counted is no backlog any more: each record counts once.
         snapshot.backlog = backlog - min(backlog, ledger.taken &- takenAtCount)
         snapshot.cursor = ledger.cursor
-        snapshot.details = exporter.details
+        let isOld = now &- detailedNanoseconds >= Self.detailsNanoseconds
+        if isOld || isResting || snapshot.state != shownState {
+            (shownState, detailedNanoseconds) = (snapshot.state, now)
+            snapshot.details = exporter.details
+        }
         snapshot.turns &+= 1
         snapshot.turnNanoseconds = now
         guard now &- backlogCountedNanoseconds >= Self.backlogNanoseconds || state == .stopped

@@ -2,17 +2,20 @@ import ByteCoding
 package import SegmentLog
 import SystemIO
 
-/// How far the log is.
-package struct LogProgress: Sendable, Equatable {
+/// Tells how far the log is. Each is asked for itself: the offsets many times a second.
+package struct LogProgress: Sendable {
     /// Everything below it is complete in the file.
-    package var committed: LogOffset
+    package let committed: @Sendable () -> LogOffset
     /// Everything below it survives power loss.
-    package var synced: LogOffset
-    /// Records stored since the log was made, nil if it is not known.
-    package var storedRecords: UInt64?
+    package let synced: @Sendable () -> LogOffset
+    /// Records stored since the log was made.
+    package let storedRecords: @Sendable () -> UInt64
 
     /// All given.
-    package init(committed: LogOffset, synced: LogOffset, storedRecords: UInt64?) {
+    package init(
+        committed: @escaping @Sendable () -> LogOffset, synced: @escaping @Sendable () -> LogOffset,
+        storedRecords: @escaping @Sendable () -> UInt64
+    ) {
         self.committed = committed
         self.synced = synced
         self.storedRecords = storedRecords
@@ -22,13 +25,13 @@ package struct LogProgress: Sendable, Equatable {
 /// The segment log as an exporter's runner reads it.
 final class LogSource: ExportSource {
     private let state: any Storage
-    private let progress: (@Sendable () -> LogProgress)?
+    private let progress: LogProgress?
     private let reportDamage: (@Sendable (DamagedRange) -> Void)?
     private var reader: LogReader
     let logID: String
 
     init(
-        state: any Storage, progress: (@Sendable () -> LogProgress)?,
+        state: any Storage, progress: LogProgress?,
         reportDamage: (@Sendable (DamagedRange) -> Void)? = nil
     ) throws(SourceError) {
         self.state = state
@@ -72,12 +75,12 @@ final class LogSource: ExportSource {
     }
 
     func synced() throws(SourceError) -> LogOffset {
-        if let progress { return progress().synced }
+        if let progress { return progress.synced() }
         return try Self.position(state).synced
     }
 
     func backlogRecords() throws(SourceError) -> UInt64? {
-        guard let stored = progress?().storedRecords, let read = reader.ordinal?.records else {
+        guard let stored = progress?.storedRecords(), let read = reader.ordinal?.records else {
             return nil
         }
         return stored > read ? stored - read : 0
@@ -95,11 +98,11 @@ final class LogSource: ExportSource {
     }
 
     private static func open(
-        _ state: any Storage, _ start: ReadStart, _ progress: (@Sendable () -> LogProgress)?
+        _ state: any Storage, _ start: ReadStart, _ progress: LogProgress?
     ) throws(SourceError) -> LogReader {
         do throws(LogError) {
             guard let progress else { return try LogReader(state: state, at: start) }
-            return try LogReader(state: state, at: start, committed: { progress().committed })
+            return try LogReader(state: state, at: start, committed: progress.committed)
         } catch {
             throw SourceError("the log cannot be opened: \(error)")
         }

@@ -51,12 +51,10 @@ private final class RealLog {
         try log.sync()
     }
 
-    var progress: @Sendable () -> LogProgress {
-        { [log] in
-            LogProgress(
-                committed: log.committed, synced: log.synced,
-                storedRecords: log.statistics.stored.records)
-        }
+    var progress: LogProgress {
+        LogProgress(
+            committed: log.committedSource, synced: { [log] in log.synced },
+            storedRecords: { [log] in log.statistics.stored.records })
     }
 }
 
