@@ -128,6 +128,11 @@ let package = Package(
         .executableTarget(
             name: "batch-load", dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch"],
             path: "contrib/bench/load", swiftSettings: strict),
+        // Damages logs and opens them, for Tests/Witness and contrib/soak.
+        .executableTarget(
+            name: "damage-check",
+            dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog"],
+            path: "Tests/Damage", swiftSettings: strict),
         // What emitting costs the instrumented process.
         .target(name: "CAllocationCount", path: "contrib/bench/allocations"),
         .executableTarget(

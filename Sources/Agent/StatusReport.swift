@@ -99,6 +99,8 @@ struct StatusReport: Sendable {
         part.kept = count(statistics.kept)
         part.keptSpans = statistics.keptSpans
         part.expired = count(statistics.expired)
+        part.lost = count(statistics.lost)
+        part.tornTails = statistics.tornTails
         part.damagedRanges = statistics.damagedRanges
         part.damagedBytes = statistics.damagedBytes
         part.damage = statistics.damage.map(\.description)

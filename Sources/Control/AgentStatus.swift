@@ -96,7 +96,13 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var keptSpans: UInt64 = 0
         /// Batches and records that retention deleted.
         package var expired = Count()
-        /// Batches lost to damage, as far as they can be counted.
+        /// Batches and records that damage took from the log, so that a start found them missing:
+        /// stored = kept + expired + lost. What is damaged in a sealed segment is among the kept, and is
+        /// counted by its readers.
+        package var lost = Count()
+        /// Half-written ends that this start cut off.
+        package var tornTails: UInt64 = 0
+        /// Damaged ranges that were met since the start.
         package var damagedRanges: UInt64 = 0
         /// Bytes in damaged ranges.
         package var damagedBytes: UInt64 = 0

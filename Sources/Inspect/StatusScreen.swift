@@ -85,7 +85,9 @@ package struct StatusScreen: Sendable {
                 + "\(bytes(log.bytes)), \(count(log.segments)) segments"
                 + (log.oldest.isEmpty ? "" : " · oldest \(safe(log.oldest))"),
             "stored \(count(log.stored.records)) = kept \(count(log.kept.records)) + expired "
-                + "\(count(log.expired.records)) · committed \(safe(log.committed)) · synced "
+                + "\(count(log.expired.records))"
+                + (log.lost.records > 0 ? " + lost \(count(log.lost.records))" : "")
+                + " · committed \(safe(log.committed)) · synced "
                 + safe(log.synced),
         ]
         if log.damagedRanges > 0 {

@@ -38,6 +38,8 @@ final class CommitCore: Sendable {
     init(_ writer: LogWriter, time: any TimeSource, durability: GroupCommit.Durability) {
         committed = Atomic(writer.committed.rawValue)
         synced = Atomic(writer.synced.rawValue)
+        // What the start found is counted and copied already: readers will meet it again.
+        queue.update { $0.reported = Set(writer.recovery.damaged.map(\.from)) }
         statistics = Mutex(writer.statistics)
         dedupe = writer.dedupe
         self.time = time

@@ -275,6 +275,12 @@ package struct LogOrdinal: Sendable, Equatable, Hashable {
             batches: left.batches + right.batches, records: left.records + right.records)
     }
 
+    /// The further of two places, field by field.
+    static func further(_ left: LogOrdinal, _ right: LogOrdinal) -> LogOrdinal {
+        LogOrdinal(
+            batches: max(left.batches, right.batches), records: max(left.records, right.records))
+    }
+
     /// What lies between, zero if `right` is further.
     static func - (left: LogOrdinal, right: LogOrdinal) -> LogOrdinal {
         LogOrdinal(

@@ -79,6 +79,8 @@ package struct LogPosition: Sendable, Equatable {
     package var synced: LogOffset
     /// When the writer last wrote this, in nanoseconds since boot.
     package var heartbeat: UInt64
+    /// What was ever stored below `committed`: what damage takes from the log's end is counted by it.
+    package var stored = LogOrdinal()
 
     func encode(into writer: inout ByteWriter) {
         let start = writer.count
@@ -86,7 +88,9 @@ package struct LogPosition: Sendable, Equatable {
         writer.write(uint64: committed.rawValue)
         writer.write(uint64: synced.rawValue)
         writer.write(uint64: heartbeat)
-        writer.write(zeros: 28)
+        writer.write(uint64: stored.batches)
+        writer.write(uint64: stored.records)
+        writer.write(zeros: 12)
         let crc = crc32c(writer.span.extracting(start..<writer.count))
         writer.write(uint32: crc)
     }
@@ -101,7 +105,9 @@ package struct LogPosition: Sendable, Equatable {
             return LogPosition(
                 committed: LogOffset(rawValue: try reader.readUInt64()),
                 synced: LogOffset(rawValue: try reader.readUInt64()),
-                heartbeat: try reader.readUInt64())
+                heartbeat: try reader.readUInt64(),
+                stored: LogOrdinal(
+                    batches: try reader.readUInt64(), records: try reader.readUInt64()))
         } catch {
             return nil
         }

@@ -31,7 +31,7 @@ package final class LogReader {
     private var positionFile: (any StorageFile)?
     private var committedSeen: LogOffset = .none
     private var current: Current?
-    private var lostPlace = false
+    private var lostPlace: MissedRange.Cause?
 
     /// A reader of `<state>/log`. `committed` tells how far the log is complete; nil reads it from the
     /// position file. Does not fail if there is no log yet.
@@ -122,14 +122,18 @@ package final class LogReader {
             return .damaged(DamagedRange(from: start, count: found - position))
         }
         cursor = LogOffset(segment: start.segment, position: UInt32(min(limit, UInt64(UInt32.max))))
-        if current?.ends.footer == nil {
+        var damageEnd = limit
+        if committedSeen.segment == start.segment {
+            // Up to the committed position all bytes should be entries, zeros too.
+            damageEnd = min(limit, try current?.file.size() ?? limit)
+        } else if current?.ends.footer == nil {
             // Zeros that were made ready, or the footer that is being written, end the entries.
             if try current?.scanner.isFooter(at: position) ?? false { return nil }
-            let end = try current?.scanner.contentEnd(position..<limit) ?? position
-            current?.scanner.forget()
-            if end == position { return nil }
+            damageEnd = try current?.scanner.contentEnd(position..<limit) ?? position
         }
-        return .damaged(DamagedRange(from: start, count: limit - position))
+        current?.scanner.forget()
+        if damageEnd <= position { return nil }
+        return .damaged(DamagedRange(from: start, count: damageEnd - position))
     }
 
     // MARK: Segments
@@ -166,7 +170,7 @@ package final class LogReader {
         }
         let numbers = try segmentNumbers()
         guard numbers.contains(where: { $0 > segment.number }) else { return false }
-        lostPlace = !numbers.contains(segment.number)
+        lostPlace = lossCause(of: segment.number, numbers)
         cursor = LogOffset(segment: segment.number + 1, position: 0)
         current = nil
         return true
@@ -178,7 +182,9 @@ package final class LogReader {
         while true {
             let numbers = try segmentNumbers()
             guard let number = numbers.first(where: { $0 >= place.segment }) else { return false }
-            if number != place.segment, place.position > 0 { lostPlace = true }
+            if number != place.segment, place.position > 0 {
+                lostPlace = lossCause(of: place.segment, numbers)
+            }
             let file: any StorageFile
             do {
                 file = try storage.open(SegmentName.make(number), .read)
@@ -191,8 +197,8 @@ package final class LogReader {
             var scanner = SegmentScanner(file, number: number)
             var nonce = ends.nonce
             if nonce == nil {
-                nonce = try scanner.envelope(
-                    at: ends.firstEntry, nonce: nil, limit: ends.fileBytes)?.nonce
+                nonce = try scanner.nonceOfFirstEntry(
+                    from: ends.firstEntry, limit: ends.fileBytes)
             }
             if nonce == nil, ends.fileBytes < UInt64(SegmentHeader.encodedBytes) {
                 // Just made: its header is not written yet.
@@ -207,6 +213,14 @@ package final class LogReader {
         }
     }
 
+    /// Why a segment is not there, nil if it is: retention takes the oldest, damage any.
+    private func lossCause(of number: SegmentNumber, _ numbers: [SegmentNumber])
+        -> MissedRange.Cause?
+    {
+        if numbers.contains(number) { return nil }
+        return numbers.contains { $0 < number } ? .damaged : .expired
+    }
+
     /// Takes note of a new segment's counts; what was missed, if the reader can tell.
     private func noteEntry() -> MissedRange? {
         guard let segment = current else { return nil }
@@ -217,13 +231,13 @@ package final class LogReader {
         if cursor == first, let before {
             if let ordinal, ordinal.batches < before.batches {
                 missed = MissedRange(
-                    cause: lostPlace ? .expired : .damaged, to: first, count: before - ordinal)
-            } else if lostPlace, ordinal == nil {
-                missed = MissedRange(cause: .expired, to: first, count: nil)
+                    cause: lostPlace ?? .damaged, to: first, count: before - ordinal)
+            } else if let lostPlace, ordinal == nil {
+                missed = MissedRange(cause: lostPlace, to: first, count: nil)
             }
             ordinal = before
         }
-        lostPlace = false
+        lostPlace = nil
         if let footer = segment.ends.footer, cursor == first, let segmentIsWanted,
             committedSeen.segment > segment.number, !segmentIsWanted(footer)
         {

@@ -13,12 +13,35 @@ struct RecoveredLog {
     var meta: LogMeta
     var segments: [SegmentInfo] = []
     var dedupe: DedupeTable
+    /// The encoded table of the newest footer: it is the whole table of its moment, so that the older ones,
+    /// which may be many and large, need not be read.
+    var newestDedupe: [UInt8] = []
     var nextNumber: UInt64 = 1
+    /// How far the last agent was, as it published it; nil if that is not known.
+    var left: LogPosition?
     var report = RecoveryReport()
     /// The newest segment's footer after an orderly end: it may be cut off and the segment continued.
     var resumable: SegmentFooter?
     /// Segments without a footer, ended and ready for one.
     var toSeal: [(file: any StorageFile, contents: SegmentContents)] = []
+
+    /// What the kept segments and those before them hold.
+    var reached: LogOrdinal { segments.last?.summary.after ?? meta.before }
+    /// All that was ever stored: more than `reached` if the log lost its end.
+    var stored: LogOrdinal { .further(reached, left?.stored ?? LogOrdinal()) }
+
+    /// Whether bytes here were complete and safe before this start. If they are no entry now, that is
+    /// damage: a torn tail lies above.
+    func wasSafe(_ offset: LogOffset) -> Bool {
+        guard let left else { return meta.clean }
+        return offset < left.synced || meta.clean
+    }
+
+    /// Where the safe bytes of a segment end, as far as `position` says.
+    func safeEnd(_ number: SegmentNumber) -> UInt64 {
+        guard let synced = left?.synced, synced.segment == number else { return 0 }
+        return UInt64(synced.position)
+    }
 }
 
 /// Reads a log's directory after whatever happened. Memory is bounded by a window, the dedupe table and
@@ -31,20 +54,48 @@ struct LogRecovery {
     func run() throws(SystemError) -> RecoveredLog {
         var log = try start()
         let names = try storage.list()
+        log.left = try LogPosition.read(storage)
+        if log.left == nil, names.contains(LogPosition.name) {
+            log.report.problems.append("position was damaged; made anew")
+        }
         for name in names where name.hasSuffix(".tmp") { try storage.remove(name) }
         let numbers = names.compactMap(SegmentName.number).sorted()
         for (index, number) in numbers.enumerated() {
             try recover(number, isLast: index == numbers.count - 1, into: &log)
         }
+        try merge(log.newestDedupe, into: &log)
+        log.newestDedupe = []
+        noteLostEnd(numbers, &log)
         try readCheckpoint(into: &log)
         var highest = UInt64(numbers.last ?? 0)
         for name in try quarantine.storage.list() {
             if let place = Quarantine.place(name) { highest = max(highest, place.0) }
         }
+        highest = max(highest, UInt64(log.left?.committed.segment ?? 0))
         log.nextNumber = max(log.meta.nextSegment, highest + 1)
         log.report.clean = log.meta.clean && log.toSeal.isEmpty
-        if !log.report.clean { log.resumable = nil }
+        if !log.report.clean || log.stored != log.reached { log.resumable = nil }
         return log
+    }
+
+    /// What was there when the last agent ended and is not any more.
+    private func noteLostEnd(_ numbers: [SegmentNumber], _ log: inout RecoveredLog) {
+        if let synced = log.left?.synced, synced.position > 0, !numbers.contains(synced.segment) {
+            log.report.damaged.append(
+                DamagedRange(
+                    from: LogOffset(segment: synced.segment, position: 0),
+                    count: UInt64(synced.position)))
+            log.resumable = nil
+        } else if log.toSeal.isEmpty {
+            return
+        }
+        noteMissing(log.stored - log.reached, "at its end", &log)
+    }
+
+    private func noteMissing(_ count: LogOrdinal, _ place: String, _ log: inout RecoveredLog) {
+        guard count.batches > 0 else { return }
+        log.report.problems.append(
+            "\(count.batches) batches of \(count.records) records are missing \(place)")
     }
 
     /// The log's name: from `meta`, else from a segment, else new.
@@ -81,11 +132,20 @@ struct LogRecovery {
             log.report.problems.append("\(name) belongs to another log; left alone")
             return
         }
+        if let before = ends.header?.before, let last = log.segments.last, !last.isSealed {
+            noteMissing(before - last.summary.after, "before \(name)", &log)
+        }
         let before = log.segments.last?.summary.after ?? ends.header?.before ?? log.meta.before
+        if ends.header == nil, ends.footer != nil {
+            // It stays damaged: told of once, when it is copied.
+            let range = DamagedRange(
+                from: LogOffset(segment: number, position: 0), count: ends.firstEntry)
+            if try !quarantine.holds(range.from) { try noteDamage(range, file, into: &log) }
+        }
         if let footer = ends.footer {
             log.segments.append(
                 SegmentInfo(summary: footer.summary, fileBytes: ends.fileBytes, isSealed: true))
-            try merge(footer.dedupe, into: &log)
+            log.newestDedupe = footer.dedupe
             log.resumable = isLast ? footer : nil
             return
         }
@@ -101,7 +161,7 @@ struct LogRecovery {
         var scanner = SegmentScanner(file, number: number)
         var nonce = ends.nonce
         if nonce == nil {
-            nonce = try scanner.envelope(at: ends.firstEntry, nonce: nil, limit: size)?.nonce
+            nonce = try scanner.nonceOfFirstEntry(from: ends.firstEntry, limit: size)
         }
         guard let nonce else {
             try setAside(file, number: number, size: size, into: &log)
@@ -165,24 +225,24 @@ struct LogRecovery {
         _ file: any StorageFile, _ scanner: inout SegmentScanner, size: UInt64,
         contents: SegmentContents, into log: inout RecoveredLog
     ) throws(SystemError) {
+        let number = contents.summary.number
         let end = UInt64(contents.summary.entriesEnd)
-        if size > end {
-            let contentEnd = try scanner.contentEnd(end..<size)
-            if contentEnd > end {
-                let range = DamagedRange(
-                    from: LogOffset(
-                        segment: contents.summary.number, position: UInt32(end)),
-                    count: contentEnd - end)
-                let kept = try quarantine.keep(file, from: range.from, count: range.count)
-                log.report.tornTails.append(range)
-                if !kept { log.report.problems.append("no space for a copy of \(range)") }
-            }
-            try file.setSize(end)
+        let contentEnd = size > end ? try scanner.contentEnd(end..<size) : end
+        let from = LogOffset(segment: number, position: UInt32(end))
+        if log.wasSafe(from), max(contentEnd, log.safeEnd(number)) > end {
+            let lostEnd = max(contentEnd, log.safeEnd(number))
+            try noteDamage(DamagedRange(from: from, count: lostEnd - end), file, into: &log)
+        } else if contentEnd > end {
+            let range = DamagedRange(from: from, count: contentEnd - end)
+            let kept = try quarantine.keep(file, from: range.from, count: range.count)
+            log.report.tornTails.append(range)
+            if !kept { log.report.problems.append("no space for a copy of \(range)") }
         }
+        if size > end { try file.setSize(end) }
         log.segments.append(
             SegmentInfo(summary: contents.summary, fileBytes: end, isSealed: false))
         log.toSeal.append((file, contents))
-        log.report.sealedSegments.append(contents.summary.number)
+        log.report.sealedSegments.append(number)
     }
 
     private func noteDamage(
@@ -198,10 +258,10 @@ struct LogRecovery {
         _ file: any StorageFile, number: SegmentNumber, size: UInt64, into log: inout RecoveredLog
     ) throws(SystemError) {
         var scanner = SegmentScanner(file, number: number)
-        let end = try scanner.contentEnd(0..<size)
-        if end > 0 {
-            let range = DamagedRange(
-                from: LogOffset(segment: number, position: 0), count: end)
+        let end = max(try scanner.contentEnd(0..<size), log.safeEnd(number))
+        let from = LogOffset(segment: number, position: 0)
+        if end > 0 || log.wasSafe(from) {
+            let range = DamagedRange(from: from, count: end)
             guard try quarantine.keep(file, from: range.from, count: end) else {
                 log.report.problems.append("no space for a copy of \(range); left in its place")
                 return

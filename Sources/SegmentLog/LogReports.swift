@@ -56,6 +56,11 @@ package struct LogStatistics: Sendable, Equatable {
     package var keptLogs: UInt64 = 0
     /// Deleted by retention since the log was made.
     package var expired = LogOrdinal()
+    /// Neither there nor deleted by retention: what damage took from segments that were read anew at a
+    /// start.
+    package var lost = LogOrdinal()
+    /// Half-written ends that this opening cut off.
+    package var tornTails: UInt64 = 0
     /// Since this opening.
     package var duplicates = LogOrdinal()
     /// Appends refused for want of space, since this opening.

@@ -4,7 +4,7 @@ import SystemIO
 extension LogWriter {
     /// Opens the next segment. Its number is made safe ahead of time, so that this waits for no sync.
     func openSegment(_ now: UInt64) throws(LogError) {
-        let before = segments.last?.summary.after ?? meta.before
+        let before = stored
         do {
             while true {
                 if nextNumber >= safeNumbers {
@@ -76,10 +76,11 @@ extension LogWriter {
             SegmentInfo(
                 summary: ended.contents.summary, fileBytes: ended.allocatedEnd, isSealed: false))
         sealedTotals.add(ended.contents.summary)
+        let footer = ended.contents.footer(dedupe.snapshot)
         pendingSeals.append(
             PendingSeal(
                 number: ended.contents.summary.number, file: ended.file, position: ended.end,
-                footer: ended.contents.footer(dedupe.snapshot)))
+                footer: { footer }))
         if unsyncedSince == nil { unsyncedSince = time.boottime() }
         enforceCap(ahead: UInt64(limits.segmentBytes))
     }
@@ -100,6 +101,13 @@ extension LogWriter {
 
     private func delete(_ oldest: SegmentInfo) -> Bool {
         let number = oldest.summary.number
+        if segments.count == 1, active == nil {
+            // A position in a segment that is gone would look like damage to the next start.
+            committed = LogOffset(
+                segment: SegmentNumber(truncatingIfNeeded: nextNumber), position: 0)
+            synced = committed
+            writePosition()
+        }
         do {
             try storage.remove(SegmentName.make(number))
         } catch {
@@ -110,7 +118,7 @@ extension LogWriter {
         sealedTotals.remove(oldest.summary)
         pendingSeals.removeAll { $0.number == number }
         if segments.isEmpty, active == nil {
-            meta.before = oldest.summary.after
+            meta.before = .further(oldest.summary.after, storedAtStart)
             metaIsStale = true
         }
         return true
@@ -130,7 +138,7 @@ extension LogWriter {
             rotate()
         }
         let oldestKept = now - min(now, age)
-        while let oldest = segments.first, oldest.summary.receivedLast < oldestKept {
+        while let oldest = segments.first, newestReceipt(upTo: oldest) < oldestKept {
             guard delete(oldest) else { break }
         }
         enforceCap(ahead: 0)
@@ -141,6 +149,13 @@ extension LogWriter {
         } catch {
             counters.postponed += 1
         }
+    }
+
+    /// The age of the oldest segment. One that damage left without an entry stays as long as the next: what
+    /// it lost must not look expired.
+    private func newestReceipt(upTo oldest: SegmentInfo) -> UInt64 {
+        if oldest.summary.batches > 0 { return oldest.summary.receivedLast }
+        return segments.first { $0.summary.batches > 0 }?.summary.receivedLast ?? .max
     }
 
     /// Copies a damaged range that a reader met to the quarantine and counts it.
@@ -167,7 +182,7 @@ extension LogWriter {
         guard pendingSeals.isEmpty else { return }
         meta.clean = true
         meta.nextSegment = nextNumber
-        if let last = segments.last { meta.before = last.summary.after }
+        meta.before = stored
         do {
             try replaceWhole(storage, LogMeta.name, meta.encode())
         } catch {
@@ -190,6 +205,13 @@ extension LogWriter {
         dedupe.highest(DedupeKey(uid: uid ?? .max, producer: producer))
     }
 
+    /// All that was ever stored.
+    var stored: LogOrdinal {
+        .further(
+            active?.contents.summary.after ?? segments.last?.summary.after ?? meta.before,
+            storedAtStart)
+    }
+
     /// Where the log stands.
     package var statistics: LogStatistics {
         var now = LogStatistics()
@@ -201,11 +223,14 @@ extension LogWriter {
         now.kept = kept.count
         now.keptSpans = kept.spans
         now.keptLogs = kept.logs
-        now.stored =
-            active?.contents.summary.after ?? segments.last?.summary.after ?? meta.before
-        now.expired = now.stored - now.kept
+        now.stored = stored
+        // Retention deletes the oldest: what is not there and stood above is lost otherwise.
+        now.expired =
+            segments.first?.summary.before ?? active?.contents.summary.before ?? meta.before
+        now.lost = now.stored - now.expired - now.kept
         now.duplicates = counters.duplicates
         now.refusedFull = counters.refusedFull
+        now.tornTails = UInt64(recovery.tornTails.count)
         now.damagedRanges = counters.damagedRanges
         now.damagedBytes = counters.damagedBytes
         now.damage = counters.damage

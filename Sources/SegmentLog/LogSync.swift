@@ -6,7 +6,9 @@ struct PendingSeal: Sendable {
     let number: SegmentNumber
     let file: any StorageFile
     let position: UInt64
-    let footer: [UInt8]
+    /// Encodes it when its turn comes: after the loss of all footers there are as many as segments, and
+    /// each holds the whole dedupe table.
+    let footer: @Sendable () -> [UInt8]
 }
 
 /// What must be done so that everything up to `target` survives loss of power. May be performed on any
@@ -47,12 +49,15 @@ package struct SyncJob: Sendable {
         }
         // Only now: a footer says that the entries before it are there.
         for seal in seals {
+            var end: UInt64 = 0
             attempt(&outcome) { () throws(SystemError) in
-                try seal.file.write(seal.footer.span.bytes, at: seal.position)
-                try seal.file.setSize(seal.position + UInt64(seal.footer.count))
+                let footer = seal.footer()
+                try seal.file.write(footer.span.bytes, at: seal.position)
+                try seal.file.setSize(seal.position + UInt64(footer.count))
                 try seal.file.sync()
+                end = seal.position + UInt64(footer.count)
             } onSuccess: {
-                $0.sealed.append(seal.number)
+                $0.sealed.append((seal.number, end))
             }
         }
         if let meta {
@@ -103,7 +108,8 @@ package struct SyncOutcome: Sendable {
     var failure: SystemError?
     /// What was short, so that nothing was tried.
     var shortage: SystemError?
-    var sealed: [SegmentNumber] = []
+    /// Numbers, and the bytes of the sealed files.
+    var sealed: [(number: SegmentNumber, bytes: UInt64)] = []
     var meta: LogMeta?
     var checkpointed: LogOffset?
     var wantsReserve = false
@@ -172,18 +178,18 @@ extension LogWriter {
             checkpointed = max(checkpointed, offset)
             checkpointAt = time.boottime()
         }
-        for number in outcome.sealed { markSealed(number) }
+        for (number, bytes) in outcome.sealed { markSealed(number, bytes) }
         writePosition()
     }
 
-    private func markSealed(_ number: SegmentNumber) {
+    private func markSealed(_ number: SegmentNumber, _ bytes: UInt64) {
         guard let index = pendingSeals.firstIndex(where: { $0.number == number }) else { return }
-        let seal = pendingSeals.remove(at: index)
+        pendingSeals.remove(at: index)
         guard let place = segments.firstIndex(where: { $0.summary.number == number }) else {
             return
         }
         segments[place].isSealed = true
-        segments[place].fileBytes = seal.position + UInt64(seal.footer.count)
+        segments[place].fileBytes = bytes
     }
 
     /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot, `full` if

@@ -41,6 +41,8 @@ package final class LogWriter {
     let time: any TimeSource
     let dedupe: SharedDedupe
     var meta: LogMeta
+    /// All that was stored before this opening: more than the segments say if the log lost its end.
+    let storedAtStart: LogOrdinal
     var nextNumber: UInt64
     /// No number below it will be used again after loss of power: what `meta` on the device says.
     var safeNumbers: UInt64 = 0
@@ -98,6 +100,7 @@ package final class LogWriter {
             recovery = log.report
             logID = log.meta.logID
             meta = log.meta
+            storedAtStart = log.stored
             nextNumber = log.nextNumber
             segments = log.segments
             dedupe = SharedDedupe(log.dedupe)
@@ -149,10 +152,12 @@ package final class LogWriter {
         return file
     }
 
-    /// Behind the newest entry. Without any: where the next segment will begin.
+    /// Behind the newest entry. Without any, or if the log lost its end: where the next segment will
+    /// begin, so that the committed position never goes back.
     private static func end(of log: RecoveredLog) -> LogOffset {
         if let last = log.segments.last?.summary {
-            return LogOffset(segment: last.number, position: last.entriesEnd)
+            let end = LogOffset(segment: last.number, position: last.entriesEnd)
+            if end >= log.left?.committed ?? .none { return end }
         }
         return LogOffset(
             segment: SegmentNumber(truncatingIfNeeded: log.nextNumber), position: 0)
@@ -161,12 +166,13 @@ package final class LogWriter {
     /// Makes what was recovered durable, and the running agent visible as such.
     private func start(_ log: RecoveredLog) throws(SystemError) {
         for info in segments { sealedTotals.add(info.summary) }
+        let dedupe = log.dedupe
         for (file, contents) in log.toSeal {
             pendingSeals.append(
                 PendingSeal(
                     number: contents.summary.number, file: file,
                     position: UInt64(contents.summary.entriesEnd),
-                    footer: contents.footer(log.dedupe)))
+                    footer: { contents.footer(dedupe) }))
         }
         // From here on the end counts as unclean until `close` says otherwise.
         meta.clean = false
@@ -389,8 +395,10 @@ package final class LogWriter {
     /// Publishes how far the log is. Its failure delays readers of other processes, nothing else.
     func writePosition() {
         positionBytes.removeAll()
-        LogPosition(committed: committed, synced: synced, heartbeat: time.boottime())
-            .encode(into: &positionBytes)
+        LogPosition(
+            committed: committed, synced: synced, heartbeat: time.boottime(), stored: stored
+        )
+        .encode(into: &positionBytes)
         do {
             try positionFile.write(positionBytes, at: 0)
         } catch {

@@ -12,9 +12,13 @@ struct Quarantine {
     func keep(_ file: any StorageFile, from offset: LogOffset, count: UInt64)
         throws(SystemError) -> Bool
     {
-        let kept = min(count, bytesMax / 4)
-        let name = "\(offset.segment)-\(offset.position)\(Quarantine.suffix)"
+        let name = Quarantine.name(offset)
         do {
+            // What was cut off cannot be copied.
+            let size = try file.size()
+            let there = size - min(size, UInt64(offset.position))
+            let kept = min(count, there, bytesMax / 4)
+            if kept == 0 { return true }
             try makeRoom(kept)
             let copy = try storage.open(name, .replace)
             var buffer = [UInt8](repeating: 0, count: Int(min(kept, 256 << 10)))
@@ -37,6 +41,15 @@ struct Quarantine {
             if error.isOutOfSpace { return false }
             throw error
         }
+    }
+
+    /// Whether there is a copy of what begins here.
+    func holds(_ offset: LogOffset) throws(SystemError) -> Bool {
+        try storage.list().contains(Quarantine.name(offset))
+    }
+
+    private static func name(_ offset: LogOffset) -> String {
+        "\(offset.segment)-\(offset.position)\(suffix)"
     }
 
     private func makeRoom(_ wanted: UInt64) throws(SystemError) {

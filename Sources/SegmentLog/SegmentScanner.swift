@@ -42,7 +42,8 @@ struct SegmentScanner {
         return start..<min(start + wanted, max(start, windowCount))
     }
 
-    /// The envelope at `position` whose entry ends at or below `limit`; nil if there is none.
+    /// The envelope at `position` whose payload ends at or below `limit`; nil if there is none. Padding may
+    /// be cut off: it means nothing.
     mutating func envelope(at position: UInt64, nonce: UInt64?, limit: UInt64)
         throws(SystemError) -> Envelope?
     {
@@ -54,7 +55,9 @@ struct SegmentScanner {
         if size > Envelope.encodedBytes { range = try load(position, size, limit: limit) }
         let found = Envelope.decode(
             window.span.bytes.extracting(range), at: offset, nonce: nonce)
-        guard let found, position + UInt64(found.entryBytes) <= limit else { return nil }
+        guard let found, position + UInt64(found.envelopeBytes + found.payloadBytes) <= limit else {
+            return nil
+        }
         return found
     }
 
@@ -128,6 +131,16 @@ struct SegmentScanner {
             if position == base { position = base + UInt64(range.count & ~7) }
         }
         return nil
+    }
+
+    /// The nonce of a segment whose header and footer do not give it: that of its first right entry.
+    mutating func nonceOfFirstEntry(from start: UInt64, limit: UInt64)
+        throws(SystemError) -> UInt64?
+    {
+        guard let first = try resynchronise(from: start, nonce: nil, limit: limit) else {
+            return nil
+        }
+        return try envelope(at: first, nonce: nil, limit: limit)?.nonce
     }
 
     /// Where the last byte that is not zero ends, in `range`; its start if all are zero.

@@ -53,8 +53,10 @@ def eventually(condition, seconds=10.0, what="the condition"):
 class Host:
     """One booted host."""
 
-    def __init__(self, name="end-to-end"):
-        self.name = name
+    def __init__(self, name="end-to-end", binds=None):
+        """`binds`: folders of this machine that the host sees at paths of its own, as {inside: outside}:
+        for what is too much for its memory."""
+        self.name, self.binds = name, binds or {}
         self.pid = None
         self._holder = None
         self._scratch = None
@@ -98,6 +100,7 @@ class Host:
         """Boots the host; returns when systemd says that it is up."""
         self._scratch = tempfile.mkdtemp(prefix="codex-telemetry-host-")
         self._make_cgroup()
+        pathlib.Path(self._scratch, "binds").write_text(json.dumps(self.binds))
         self._log = open(os.path.join(self._scratch, "console"), "w+b")
         self._holder = subprocess.Popen(
             ["unshare", "--fork", "--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup"]
@@ -330,6 +333,9 @@ def _boot(scratch, name):
     for folder, mode in (("run", "755"), ("tmp", "1777"), ("var/log/journal", "2755")):
         os.makedirs(f"{root}/{folder}", exist_ok=True)
         _mount("tmpfs", f"{root}/{folder}", "tmpfs", data=f"mode={mode}")
+    for inside, outside in json.loads(pathlib.Path(scratch, "binds").read_text()).items():
+        os.makedirs(f"{root}/{inside}", exist_ok=True)
+        _mount(outside, f"{root}/{inside}", None, MS_BIND)
     # A machine of its own: its journal is not this machine's.
     pathlib.Path(root, "etc/machine-id").write_text(os.urandom(16).hex() + "\n")
     pathlib.Path(root, "etc/hostname").write_text(name + "\n")

@@ -13,7 +13,7 @@ import Testing
 
     @Test func `tests mirror the targets`() throws {
         let targets = Set(try Repository.names(in: "Sources"))
-        let beside: Set = ["TidyTests", "EndToEnd", "Witness", "SimulationKit"]
+        let beside: Set = ["TidyTests", "EndToEnd", "Witness", "SimulationKit", "Damage"]
         for folder in try Repository.names(in: "Tests") where !beside.contains(folder) {
             #expect(folder.hasSuffix("Tests") && targets.contains(String(folder.dropLast(5))))
         }

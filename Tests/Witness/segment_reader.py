@@ -209,19 +209,21 @@ class Segment:
          producer, sequence, records, spans, earliest, latest, logs, _,
          _) = ENVELOPE.unpack_from(self.data, at)
         start = at + size
-        after = min(start + length + 7 & ~7, end)
+        after = start + length + 7 & ~7
         if start + length > end:
-            if self._is_not_yet(at):
-                self.not_yet = end - at
-            else:
-                self._note(at, end, f"payload of {length} bytes runs past the end", True, records)
-            return None, end
+            # Only the committed position can say that there was more of it.
+            if (self.newest and self.footer is None and self.committed is not None
+                    and self.number << 32 | after <= self.committed):
+                self._note(at, after, f"payload of {length} bytes runs past the end", True, records)
+                return None, end
+            return None
+        after = min(after, end)
         payload = self.data[start : start + length]
         if crc32c(payload) != payload_crc:
             if self._is_not_yet(at):
                 self.not_yet = end - at
                 return None, end
-            self._note(at, start + length, "payload checksum", True, records)
+            self._note(at, after, "payload checksum", True, records)
             return None, after
         return Entry(offset, receipt, ticks, uid, gid, pid, receiver, flags, producer, sequence,
                      records, spans, logs, earliest, latest, payload), after
@@ -242,6 +244,9 @@ class Segment:
         """Bytes that are no entry: preallocated zeros, not yet written, or damage."""
         if following is not None:
             self._note(start, following, "no entry")
+            return
+        if self.footer is not None:
+            self._note(start, end, "no entry")
             return
         used = start + len(self.data[start:end].rstrip(b"\0"))
         if self.newest and self.footer is None and self.committed is not None:
@@ -305,6 +310,7 @@ class Position:
     committed: int
     synced: int
     heartbeat: int
+    stored: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -315,39 +321,49 @@ class Checkpoint:
     body: bytes
 
 
-def _small_file(path: str, magic: bytes) -> bytes | None:
-    """The 64 bytes of `meta` or `position`; None if it is not there or not whole."""
+def _small_file(path: str, parse):
+    """What is in `meta` or `position`; None if it is not there or not whole."""
     # The writer may be at it: a wrong checksum is read again before it counts.
     for _ in range(5):
         try:
             with open(path, "rb") as file:
-                data = file.read()
+                found = parse(file.read())
         except FileNotFoundError:
             return None
-        if len(data) >= 64 and data[:8] == magic:
-            if crc32c(data[:60]) == struct.unpack_from("<I", data, 60)[0]:
-                return data
+        if found is not None:
+            return found
     return None
 
 
-def read_meta(path: str) -> Meta | None:
-    data = _small_file(path, b"CXTLMET0")
-    if data is None:
+def _is_small(data: bytes, magic: bytes) -> bool:
+    return (len(data) >= 64 and data[:8] == magic
+            and crc32c(data[:60]) == struct.unpack_from("<I", data, 60)[0])
+
+
+def parse_meta(data: bytes) -> Meta | None:
+    if not _is_small(data, b"CXTLMET0"):
         return None
     _, version, _, _, log_id, following, clean, batches, records = struct.unpack_from(
         "<8sHHI16sQB3xQQ", data)
     return Meta(log_id, following, clean == 1, batches, records) if version == 0 else None
 
 
+def parse_position(data: bytes) -> Position | None:
+    if not _is_small(data, b"CXTLPOS0"):
+        return None
+    committed, synced, heartbeat, batches, records = struct.unpack_from("<QQQQQ", data, 8)
+    return Position(committed, synced, heartbeat, (batches, records))
+
+
+def read_meta(path: str) -> Meta | None:
+    return _small_file(path, parse_meta)
+
+
 def read_position(path: str) -> Position | None:
-    data = _small_file(path, b"CXTLPOS0")
-    return Position(*struct.unpack_from("<QQQ", data, 8)) if data else None
+    return _small_file(path, parse_position)
 
 
-def read_checkpoint(path: str) -> Checkpoint | None:
-    """A checkpoint (`dedupe`, `*.cursor`); None if it is damaged or of another version."""
-    with open(path, "rb") as file:
-        data = file.read()
+def parse_checkpoint(data: bytes) -> Checkpoint | None:
     if len(data) < 48:
         return None
     magic, version, _, size, checksum, own_checksum, log_id, offset = struct.unpack_from(
@@ -358,6 +374,12 @@ def read_checkpoint(path: str) -> Checkpoint | None:
     if version != 0 or len(body) != size or crc32c(body) != checksum:
         return None
     return Checkpoint(magic, log_id, offset, body)
+
+
+def read_checkpoint(path: str) -> Checkpoint | None:
+    """A checkpoint (`dedupe`, `*.cursor`); None if it is damaged or of another version."""
+    with open(path, "rb") as file:
+        return parse_checkpoint(file.read())
 
 
 @dataclass

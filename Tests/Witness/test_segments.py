@@ -152,7 +152,7 @@ class SegmentTests(unittest.TestCase):
         os.truncate(self.state.file(1), self.state.places[1][1] + 140)
         self.state.segment(2, [(A, 3, 1)])
         self.assertEqual([n for _, n in self.entries()], [1, 3])
-        self.assertEqual([(d[1], d[3]) for d in self.damage()], [(self.state.places[1][1], True)])
+        self.assertEqual([(d[1], d[3]) for d in self.damage()], [(self.state.places[1][1], False)])
 
     def test_every_truncation_and_every_zeroed_block_is_survived(self) -> None:
         self.state.segment(1, [(A, n, 3) for n in range(1, 6)], sealed=True)

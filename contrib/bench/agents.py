@@ -18,6 +18,18 @@ ROOT = HERE.parents[1]
 BUILD = ["-c", "release", "--static-swift-stdlib"]
 
 
+def program(product, variable):
+    """The path of one of the package's programs: named by the environment, else built for release."""
+    named = os.environ.get(variable)
+    if named:
+        return pathlib.Path(named)
+    subprocess.run(["swift", "build", *BUILD, "--product", product], cwd=ROOT, check=True,
+                   stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    shown = subprocess.run(["swift", "build", *BUILD, "--show-bin-path"], cwd=ROOT, check=True,
+                           capture_output=True, text=True)
+    return pathlib.Path(shown.stdout.strip(), product)
+
+
 class Tools:
     """The programs under test and those beside them, built where they are missing."""
 
@@ -32,11 +44,7 @@ class Tools:
 
     def _swift(self, product):
         try:
-            subprocess.run(["swift", "build", *BUILD, "--product", product], cwd=ROOT, check=True,
-                           stdin=subprocess.DEVNULL, stdout=sys.stderr)
-            shown = subprocess.run(["swift", "build", *BUILD, "--show-bin-path"], cwd=ROOT, check=True,
-                                   capture_output=True, text=True)
-            return pathlib.Path(shown.stdout.strip(), product)
+            return program(product, "")
         except (OSError, subprocess.CalledProcessError) as error:
             self.report.lacks(product, f"could not be built: {error}")
             return None
