@@ -260,6 +260,7 @@ class Load:
             print(f"    {stage:46} {value / 2**20:6.1f}")
         print(f"  intake with the exporter catching up: {catching / max(alone, last):.2f} of that with no exporter "
               f"(before {alone / 1e6:.1f}, after {last / 1e6:.1f} MB/s)")
+        print("  load average of the machine: " + " ".join(f"{value:.1f}" for value in os.getloadavg()))
         if peak["anonymous and own files"] > MEMORY_MAX:
             self.wrong.append(f"memory: {peak['anonymous and own files']} bytes")
         for each in self.wrong:
