@@ -157,7 +157,18 @@ class Load:
                         f"exporters:\n  journald: {how}\nlog: {{cap: {self.options.cap}}}\n")
 
     def status(self):
-        return json.loads(self.host.run("codex-telemetry", "status", "--json", check=False).stdout)
+        # A machine that is busy otherwise may keep an answer waiting longer than the command does.
+        for _ in range(20):
+            try:
+                done = self.host.run("codex-telemetry", "status", "--json", check=False)
+            except subprocess.TimeoutExpired:
+                print("    status: no answer in a minute", flush=True)
+                continue
+            if done.returncode in (0, 1) and done.stdout.startswith("{"):
+                return json.loads(done.stdout)
+            print(f"    status: {done.returncode} {done.stderr.strip()}", flush=True)
+            time.sleep(1)
+        raise RuntimeError("no status")
 
     def exporter(self):
         return next((each for each in self.status()["exporters"] if each["name"] == "journald"), None)
@@ -174,6 +185,17 @@ class Load:
         print(f"  {stage:46} {told['bytes'] / 1e6:8.0f} MB  {told['spans']:>11} spans  {rate / 1e6:7.1f} MB/s "
               f"{told['spans'] / told['seconds']:>11,.0f} spans/s  ack p99 {told['ack_ms_p99']:.1f} ms", flush=True)
         return rate
+
+    def drain(self):
+        """Waits until nothing waits for the exporter."""
+        end, said = time.monotonic() + self.options.patience, time.monotonic()
+        while (waiting := self.exporter()["waiting"]) and time.monotonic() < end:
+            if time.monotonic() > said + 60:
+                said = time.monotonic()
+                print(f"    {waiting} still wait", flush=True)
+            time.sleep(0.5)
+        if waiting:
+            raise RuntimeError(f"{waiting} records still wait: {self.exporter()}")
 
     def same(self, what, one, other):
         if one != other:
@@ -208,10 +230,10 @@ class Load:
         print(f"    meanwhile {after['delivered'] - before['delivered']} delivered; {after['waiting']} still wait")
         self.memory.stage = "the exporter alone, to the end"
         start = time.monotonic()
-        eventually(lambda: self.exporter()["waiting"] == 0, options.patience, lambda: str(self.exporter()))
+        self.drain()
         print(f"    caught up after {time.monotonic() - start:.0f} s more")
         again = self.send("the exporter has caught up", options.slice)
-        eventually(lambda: self.exporter()["waiting"] == 0, options.patience, lambda: str(self.exporter()))
+        self.drain()
         self.configure(exports=False)
         self.check(under_cursor)
         self.host.systemctl("reload", SERVICE)
@@ -223,6 +245,8 @@ class Load:
         self.memory.stage = "counting"
         status = self.status()
         log, exporter = status["log"], self.exporter()
+        self.same("the agent at the beginning and at the end", self.pid,
+                  self.host.properties(SERVICE, "MainPID")["MainPID"])
         self.host.systemctl("kill", "-s", "STOP", SERVICE)
         try:
             expired, kept, stored = count_segments(self.state / "log")
