@@ -57,9 +57,9 @@ private let seesTheCLibrary: Set<String> = [
 private let handlesPointers: Set<String> = [
     // libyaml's document is a C structure.
     "Sources/Agent/Configuration/YAMLNode.swift",
-    // The builder's tables are most of the cost of a span in the instrumented program.
     // A span's attributes, written in the caller without a call a piece.
     "Sources/TelemetryBatch/AttributeCursor.swift",
+    // The builder's tables are most of the cost of a span in the instrumented program.
     "Sources/TelemetryBatch/BatchBuilderTables.swift",
     "Sources/TelemetryBatch/EntryTable.swift",
     "Sources/TelemetryBatch/KnownText.swift",
