@@ -21,14 +21,14 @@ class DamageTests(unittest.TestCase):
         program = os.environ.get("DAMAGE_CHECK") or str(ROOT / ".build/debug/damage-check")
         if not os.path.exists(program):
             self.skipTest(f"{program} is not built (swift build)")
-        # A debug build takes thirty times as long: it gets a seeded part.
-        part = 1 if os.environ.get("DAMAGE_CHECK") else 100
+        # A debug build takes thirty times as long: it gets a small seeded part.
+        part = 1 if os.environ.get("DAMAGE_CHECK") else 400
         seed = int(os.environ.get("SEED") or random.randrange(1 << 32))
         counts, wrong = check(program, part, seed, jobs=os.cpu_count() or 1)
         shown = "\n".join("\n    ".join((text, *problems)) for text, problems in wrong[:10])
         self.assertEqual(len(wrong), 0, f"seed {seed}, part {part}: {shown}")
-        self.assertGreater(counts["variants"], 25_000 // part)
-        self.assertGreater(counts["with batches lost"], 10_000 // part)
+        self.assertGreater(counts["variants"], 15_000 // part)
+        self.assertGreater(counts["with batches lost"], 5_000 // part)
 
 
 if __name__ == "__main__":
