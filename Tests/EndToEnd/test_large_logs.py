@@ -24,7 +24,7 @@ class LargeLogTests(unittest.TestCase):
     def test_a_backlog_is_delivered_or_expires_and_every_count_agrees(self):
         if why_not := Host.why_not():
             self.skipTest(why_not)
-        self.run_bench("backlog.py", "--backlog", "200000000", "--cap", "240000000", "--slice", "60000000")
+        self.run_bench("backlog.py", "--backlog", "200000000", "--cap", "240000000", "--slice", "30000000")
 
 
 if __name__ == "__main__":
