@@ -14,7 +14,8 @@ struct Main {
             Exec.main(arguments: Array(arguments.dropFirst(2)))
         }
         // `run` stays: what the parser would touch once in its life would stay in memory with it.
-        if arguments.count > 1, arguments[1] == "run",
+        if arguments.count > 1, arguments[1] == "run", !ProcessArguments(from: 1).isRepaired,
+            Surroundings.unreadableVariable == nil,
             let options = RunOptions(words: arguments.dropFirst(2))
         {
             options.run()

@@ -18,8 +18,8 @@ struct Run: ParsableCommand {
 }
 
 /// What `run` was given, in the usual forms without the parser: its dynamic casts look through every
-/// conformance of the program, and an agent would keep those pages for its whole life. Help, mistakes and
-/// everything unusual are the parser's.
+/// conformance of the program, and an agent would keep those pages for its whole life. Help, mistakes, text
+/// that is not UTF-8 and everything unusual are the parser's.
 struct RunOptions {
     /// Which agent to be, and its places.
     var choice = PlaceChoice()
