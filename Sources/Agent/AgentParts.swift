@@ -25,11 +25,12 @@ final class AgentParts: Sendable {
     private let controlBeat = Heartbeat()
     private let descriptors = ThisProcess.raiseDescriptorLimit()
     private let intakeProgress: IntakeProgress
+    private let socketWatch: SocketWatch
 
     init(
         options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
         configuration: ConfigurationState, storage: any Storage, log: GroupCommit,
-        limits: LogLimits, logger: Logger, failpoints: Failpoints?
+        limits: LogLimits, warnings: [String], logger: Logger, failpoints: Failpoints?
     ) {
         self.failpoints = failpoints
         self.options = options
@@ -40,6 +41,8 @@ final class AgentParts: Sendable {
         self.logger = logger
         admission = Admission(limits: configuration.config.intake.limits.within(descriptors))
         intakeProgress = IntakeProgress(ledger: ledger)
+        let socketWatch = SocketWatch(logger: logger)
+        self.socketWatch = socketWatch
         let exporters = Exporters(
             storage: storage, log: log, logger: logger, failpoints: failpoints)
         self.exporters = exporters
@@ -47,7 +50,9 @@ final class AgentParts: Sendable {
             places: places, started: Clocks.wall(), startedMonotonic: Clocks.monotonic(), log: log,
             ledger: ledger, admission: admission, limits: limits,
             exporters: { exporters.status },
-            problems: { configuration.problems.map { "configuration: \($0)" } })
+            problems: {
+                configuration.problems.map { "configuration: \($0)" } + socketWatch.problems
+            }, warnings: warnings)
     }
 
     /// Runs until the end; the exit code.
@@ -65,7 +70,8 @@ final class AgentParts: Sendable {
             finish()
             return ExitCode.success
         } catch {
-            logger.error("the agent ends: \(error)")
+            let remedy = (error as? SystemError)?.remedy.map { "; \($0)" } ?? ""
+            logger.error("the agent ends: \(error)\(remedy)")
             finish()
             return ExitCode.failure
         }
@@ -106,6 +112,9 @@ final class AgentParts: Sendable {
         var configurations = services.map {
             ServiceGroupConfiguration.ServiceConfiguration(service: $0)
         }
+        if ingest.nameIsOurs || control.nameState != nil {
+            configurations.append(watchSockets(control: control, ingest: ingest))
+        }
         if let idle {
             let watch = IdleWatch(
                 limit: idle, ledger: ledger, admission: admission, control: control,
@@ -118,13 +127,34 @@ final class AgentParts: Sendable {
         return configurations
     }
 
+    private func watchSockets(
+        control: ControlServer, ingest: IngestServer
+    ) -> ServiceGroupConfiguration.ServiceConfiguration {
+        let sockets = [
+            SocketWatch.Socket(
+                state: { ingest.nameState }, path: places.ingestSocket,
+                listenAgain: { try ingest.listenAgain() }),
+            SocketWatch.Socket(
+                state: { control.nameState }, path: places.controlSocket,
+                listenAgain: { [self] in
+                    let socket = try listenForQuestions()
+                    try control.move(to: socket, name: SocketName(places.controlSocket))
+                }),
+        ]
+        let watch = socketWatch
+        return ServiceGroupConfiguration.ServiceConfiguration(
+            service: ThreadService(name: "sockets") { watch.run($0, keeping: sockets) },
+            successTerminationBehavior: .gracefullyShutdownGroup)
+    }
+
+    private var socketMode: UInt32 { places.scope == .system ? 0o666 : 0o600 }
+
     private func ingestServer(_ sockets: [ServiceManager.HandedSocket]) -> IngestServer {
         let handed = sockets.first { $0.name == "ingest" }
-        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
         let manager = self.manager
         return IngestServer(
             listener: handed.map { .handed($0.descriptor) }
-                ?? .path(places.ingestSocket, mode: mode),
+                ?? .path(places.ingestSocket, mode: socketMode),
             log: log, admission: admission, ledger: ledger, logger: logger,
             failpoints: failpoints, whenOpen: { manager.notify("READY=1\nSTATUS=intake open") })
     }
@@ -146,15 +176,14 @@ final class AgentParts: Sendable {
                 heartbeat: controlBeat, logger: logger)
         }
         return try ControlServer(
-            socket: listenForQuestions(), answers: answers, heartbeat: controlBeat,
-            logger: logger)
+            socket: listenForQuestions(), name: SocketName(places.controlSocket),
+            answers: answers, heartbeat: controlBeat, logger: logger)
     }
 
     private func listenForQuestions() throws -> UnixSocket {
         let path = places.controlSocket
-        let mode: UInt32 = places.scope == .system ? 0o666 : 0o600
         do {
-            return try UnixSocket.listenAnew(path, mode: mode) {
+            return try UnixSocket.listenAnew(path, mode: socketMode) {
                 logger.notice("a stale socket was replaced", metadata: ["socket": "\(path)"])
             }
         } catch ListenError.system(let error) {

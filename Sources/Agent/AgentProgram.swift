@@ -17,13 +17,29 @@ package struct AgentProgram: Sendable {
     private let options: AgentOptions
     private let manager = ServiceManager()
 
+    /// Below it there is not enough for log, sockets and exporters, let alone for clients.
+    private static let descriptorsMin = 32
+
     /// With the options of `run`.
     package init(_ options: AgentOptions) {
         self.options = options
     }
 
+    private static var isService: Bool { ThisProcess.environment("INVOCATION_ID") != nil }
+
     /// `run` for a thread that may wait, as the command's main thread.
     package func runBlocking() -> Int32 {
+        // Before anything that needs more: event loops do not survive the want of a descriptor.
+        let descriptors = ThisProcess.raiseDescriptorLimit()
+        guard descriptors >= Self.descriptorsMin else {
+            Logger(label: "codex-telemetryd") { _ in AgentLog(prefixed: Self.isService) }.error(
+                """
+                the agent cannot start: it may open \(descriptors) files, and needs \
+                \(Self.descriptorsMin) (Too many open files); raise the limit: `ulimit -n`, \
+                LimitNOFILE= of the unit
+                """)
+            return ExitCode.failure
+        }
         ThisProcess.fillStandardStreams()
         let ended = Monitor<Int32?>(nil)
         Task.detached {
@@ -35,13 +51,14 @@ package struct AgentProgram: Sendable {
 
     /// Runs until SIGTERM, SIGINT or, on demand, idleness. The exit code.
     package func run() async -> Int32 {
-        let isService = ThisProcess.environment("INVOCATION_ID") != nil
-        LoggingSystem.bootstrap { _ in AgentLog(prefixed: isService) }
+        LoggingSystem.bootstrap { _ in AgentLog(prefixed: Self.isService) }
         var logger = Logger(label: "codex-telemetryd")
         do {
             let failpoints = try Failpoints.ofThisProcess()
             try Signals.ignore(Signals.pipe)
             try Signals.ignore(Signals.fileSize)
+            // Until it means to reload: by default it would end us.
+            try Signals.ignore(Signals.hangup)
             let sockets = manager.takeSockets()
             let wished = AgentPlaces(
                 scope: options.scope, overrides: options.overrides,
@@ -49,14 +66,15 @@ package struct AgentProgram: Sendable {
             let configuration = ConfigurationState(file: wished.configurationFile)
             loadAtStart(configuration, logger)
             logger.logLevel = configuration.config.logLevel.level
-            let places = try StateDirectory.prepare(wished, logger: logger)
+            let places = wished.onLocalState(.ofThisProcess)
+            let warning = try StateDirectory.prepare(places, wished: wished, logger: logger)
             let storage = try Self.storage(places.stateDirectory, failpoints)
             let limits = try configuration.config.log.limits(on: storage.space())
             let log = try openLog(storage, limits, configuration.config.log.fsync, logger)
             let parts = AgentParts(
                 options: options, manager: manager, places: places, configuration: configuration,
-                storage: storage, log: log, limits: limits, logger: logger,
-                failpoints: failpoints)
+                storage: storage, log: log, limits: limits, warnings: warning.map { [$0] } ?? [],
+                logger: logger, failpoints: failpoints)
             return await parts.run(sockets)
         } catch let mistake as Failpoint.Mistake {
             logger.error("the agent cannot start: \(mistake)")
@@ -66,6 +84,16 @@ package struct AgentProgram: Sendable {
             if options.isOnDemand { return ExitCode.success }
             logger.error(
                 "another agent is already using \(place); `codex-telemetryd status` shows it")
+            return ExitCode.failure
+        } catch LogError.io(let error), LogError.full(let error) {
+            logger.error(
+                """
+                the agent cannot start: the log cannot be opened: \(error); \
+                \(StateDirectory.advice(error))
+                """)
+            return ExitCode.failure
+        } catch let error as SystemError {
+            logger.error("the agent cannot start: \(error); \(StateDirectory.advice(error))")
             return ExitCode.failure
         } catch {
             logger.error("the agent cannot start: \(error)")

@@ -9,23 +9,21 @@ enum StateDirectory {
         let description: String
     }
 
-    /// The places as they will be used: the state directory made, private and ours. A network file
-    /// system cannot promise what the log promises; `/var/tmp/codex-telemetry-<uid>` is used instead.
-    static func prepare(_ places: AgentPlaces, logger: Logger) throws -> AgentPlaces {
-        try make(places.stateDirectory)
-        guard try Files.isOnNetwork(places.stateDirectory) else {
-            try check(places.stateDirectory)
-            try clear(places.stateDirectory, logger: logger)
-            return places
-        }
-        let local = "/var/tmp/codex-telemetry-\(ThisProcess.euid)"
-        logger.warning(
-            "the state directory is on a network file system; the log goes to a local one",
-            metadata: ["state": "\(places.stateDirectory)", "local": "\(local)"])
-        try make(local)
-        try check(local)
-        try clear(local, logger: logger)
-        return places.with(stateDirectory: local)
+    /// Makes the state directory, private and ours. `wished` is where it should have been: if that is on
+    /// a network file system, the sentence that says so.
+    static func prepare(
+        _ places: AgentPlaces, wished: AgentPlaces, logger: Logger
+    ) throws -> String? {
+        let state = places.stateDirectory
+        try make(state)
+        try check(state)
+        try clear(state, logger: logger)
+        guard wished.stateDirectory != state else { return nil }
+        let sentence =
+            "the state directory \(wished.stateDirectory) is on a network file system, which cannot "
+            + "keep what the log promises; the log is in \(state) of this host instead"
+        logger.warning("\(sentence)")
+        return sentence
     }
 
     /// The directory of a socket: private for a user's agent. The system's is made by the socket unit or
@@ -39,14 +37,38 @@ enum StateDirectory {
         try Files.makeDirectories(directory, mode: 0o700)
     }
 
+    /// Makes the directory of a socket again, and the one above it if that was ours too: a runtime directory
+    /// is its manager's to make.
+    static func restoreSocketDirectory(of socket: String) throws(SystemError) {
+        guard let directory = parent(of: socket), !Files.exists(directory) else { return }
+        if let above = parent(of: directory), !Files.exists(above), let base = parent(of: above),
+            Files.exists(base), try Files.facts(base).uid == ThisProcess.euid
+        {
+            try Files.makeDirectory(above, mode: 0o700)
+        }
+        try Files.makeDirectory(directory, mode: 0o700)
+    }
+
+    private static func parent(of path: String) -> String? {
+        guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return nil }
+        return String(path[..<slash])
+    }
+
     private static func make(_ path: String) throws {
         do {
             try Files.makeDirectories(path, mode: 0o700)
         } catch {
             throw Problem(
-                description: "the state directory \(path) cannot be made: \(error); choose another "
-                    + "with --state-dir or CODEX_TELEMETRY_STATE_DIR")
+                description: "the state directory \(path) cannot be made: \(error); "
+                    + Self.advice(error))
         }
+    }
+
+    /// What to do about an error of the state directory, at a start.
+    static func advice(_ error: SystemError) -> String {
+        let another =
+            "choose another directory with --state-dir or CODEX_TELEMETRY_STATE_DIR"
+        return error.remedy.map { "\($0); or \(another)" } ?? another
     }
 
     /// What stands where the log's own files belong and is no file (a directory, a link, a FIFO) gets
@@ -92,7 +114,11 @@ enum StateDirectory {
 
     /// Ours alone: what we store is private whatever umask made the directory.
     private static func check(_ path: String) throws {
-        let facts = try Files.facts(path)
+        // In a directory that is everybody's a link is not taken for ours.
+        let isShared = ["/tmp/codex-telemetry-", "/var/tmp/codex-telemetry-"].contains {
+            path.hasPrefix($0)
+        }
+        let facts = try Files.facts(path, following: !isShared)
         guard facts.kind == .directory else {
             throw Problem(description: "\(path) is not a directory")
         }

@@ -18,6 +18,7 @@ struct StatusReport: Sendable {
     let limits: LogLimits
     let exporters: @Sendable () -> [AgentStatus.Exporter]
     let problems: @Sendable () -> [String]
+    let warnings: [String]
 
     /// One line for the service manager (`STATUS=`, shown by `systemctl status`).
     var line: String {
@@ -55,6 +56,7 @@ struct StatusReport: Sendable {
         let memory = ThisProcess.memory()
         agent.memoryAnonymousBytes = memory.anonymous
         agent.memoryFileBytes = memory.file
+        if !warnings.isEmpty { agent.warnings = warnings }
         agent.reasons = reasons(status.exporters, statistics)
         agent.state = agent.reasons.isEmpty ? "running" : "degraded"
         return agent
@@ -64,7 +66,10 @@ struct StatusReport: Sendable {
         _ exporters: [AgentStatus.Exporter], _ statistics: LogStatistics
     ) -> [String] {
         var reasons = problems()
-        if let failure = statistics.failure { reasons.append("log: \(failure)") }
+        if let failure = statistics.failure {
+            let remedy = statistics.remedy.map { "; \($0)" } ?? ""
+            reasons.append("log in \(places.logDirectory): \(failure)\(remedy)")
+        }
         for exporter in exporters where exporter.state == "degraded" {
             reasons.append("\(exporter.name): \(exporter.reason)")
         }

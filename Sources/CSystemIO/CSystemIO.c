@@ -77,6 +77,11 @@ int cxt_is_network_file_system(const char *path) {
     case 0x6B414653u:  // kAFS
     case 0x00C36400u:  // Ceph
     case 0x01021997u:  // 9P
+    case 0x73757245u:  // Coda
+    case 0x0BD00BD0u:  // Lustre
+    case 0x47504653u:  // GPFS
+    case 0x19830326u:  // BeeGFS
+    case 0x20030528u:  // OrangeFS
         return 1;
     default: return 0;
     }

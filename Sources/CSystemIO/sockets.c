@@ -100,6 +100,19 @@ int cxt_unix_bind(int fd, const char *path, uint32_t mode) {
     return 0;
 }
 
+int cxt_take_place(int fd, int place) {
+    int result;
+#if defined(__linux__)
+    do result = dup3(fd, place, O_CLOEXEC);
+    while (result < 0 && errno == EINTR);
+#else
+    do result = dup2(fd, place);
+    while (result < 0 && errno == EINTR);
+    if (result >= 0) fcntl(place, F_SETFD, FD_CLOEXEC);
+#endif
+    return result < 0 ? -errno : 0;
+}
+
 int cxt_accept(int fd, int nonblocking) {
     int result;
 #if defined(__linux__)

@@ -37,6 +37,8 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var state = "running"
         /// Why it is degraded, a sentence each.
         package var reasons: [String] = []
+        /// What is not as it was asked for, and works all the same, a sentence each.
+        package var warnings: [String]?
         /// Ingest socket, control socket, state directory, configuration file.
         package var places: [String: String] = [:]
         /// Resident memory in bytes, anonymous and mapped from files apart.

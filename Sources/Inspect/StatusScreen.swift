@@ -49,6 +49,7 @@ package struct StatusScreen: Sendable {
                 + " + \(bytes(agent.memoryFileBytes)) mapped"
         ]
         lines += agent.reasons.map { style.paint("  ! " + safe($0), .bad) }
+        lines += (agent.warnings ?? []).map { style.paint("  ! " + safe($0), .warning) }
         lines += imbalances().map { style.paint("  ! does not balance: " + $0, .bad) }
         return lines
     }

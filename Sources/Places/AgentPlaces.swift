@@ -14,15 +14,20 @@ package struct Surroundings: Sendable {
     package let euid: UInt32
     /// Whether a directory exists and belongs to the effective uid.
     package let ownsDirectory: @Sendable (String) -> Bool
+    /// Whether a path lies, or would lie, on a file system that is reached over a network. May take as
+    /// long as that network does.
+    package let isOnNetwork: @Sendable (String) -> Bool
 
     /// What the process sees, or a test's make-believe.
     package init(
         environment: @escaping @Sendable (String) -> String?, euid: UInt32,
-        ownsDirectory: @escaping @Sendable (String) -> Bool
+        ownsDirectory: @escaping @Sendable (String) -> Bool,
+        isOnNetwork: @escaping @Sendable (String) -> Bool = { _ in false }
     ) {
         self.environment = environment
         self.euid = euid
         self.ownsDirectory = ownsDirectory
+        self.isOnNetwork = isOnNetwork
     }
 
     /// A variable that is set and not empty.
@@ -97,11 +102,15 @@ package struct AgentPlaces: Sendable, Equatable {
             overrides.configurationFile ?? Self.defaultConfiguration(scope, surroundings)
     }
 
-    /// The same with another state directory.
-    package func with(stateDirectory: String) -> AgentPlaces {
-        AgentPlaces(
+    /// The same with the state directory that the agent really uses: a network file system cannot promise
+    /// what the log promises, and its lock would be everybody's who has the same home on another host.
+    /// May take as long as that network does; clients, which never wait, have no need of it.
+    package func onLocalState(_ surroundings: Surroundings) -> AgentPlaces {
+        guard surroundings.isOnNetwork(stateDirectory) else { return self }
+        return AgentPlaces(
             scope: scope, ingestSocket: ingestSocket, controlSocket: controlSocket,
-            stateDirectory: stateDirectory, configurationFile: configurationFile)
+            stateDirectory: "/var/tmp/codex-telemetry-\(surroundings.euid)",
+            configurationFile: configurationFile)
     }
 
     private init(

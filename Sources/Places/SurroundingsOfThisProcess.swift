@@ -24,6 +24,17 @@ extension Surroundings {
                 } catch {
                     return false
                 }
-            })
+            }, isOnNetwork: isOnNetwork)
+    }
+
+    /// Of a path that is not there yet: by the nearest directory above it that is.
+    private static func isOnNetwork(_ path: String) -> Bool {
+        do {
+            return try Files.isOnNetwork(path)
+        } catch {
+            guard error.isNotFound, let slash = path.lastIndex(of: "/"), slash != path.startIndex
+            else { return false }
+            return isOnNetwork(String(path[..<slash]))
+        }
     }
 }

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOPosix
 package import SegmentLog
 internal import ServiceLifecycle
+internal import Synchronization
 package import SystemIO
 internal import TelemetryBatch
 
@@ -17,12 +18,20 @@ package final class IngestServer: Service {
         case path(String, mode: UInt32)
     }
 
+    private struct Listening {
+        var channel: (any Channel)?
+        var name: SocketName?
+    }
+
     private let listener: Listener
     private let intake: Intake
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
     private let whenOpen: @Sendable () -> Void
     private let drainLimit = Duration.seconds(5)
+    /// The listener in force, and its name if that is ours: changed when the name was lost. Guards both.
+    private let listening = Mutex(Listening())
+    private let ended = AsyncStream<Void>.makeStream()
 
     /// Listens when `run` is called, and calls `whenOpen` then. `log` outlives the server.
     package init(
@@ -48,21 +57,62 @@ package final class IngestServer: Service {
     /// Serves until graceful shutdown: then no more connections; what has arrived is taken, committed
     /// and acknowledged; peers that read are told to come back.
     package func run() async throws {
-        let server = try await bind().get()
+        try use(try await bind().get())
         logger.info("intake open", metadata: ["socket": "\(describe)"])
         whenOpen()
         await withTaskCancellationOrGracefulShutdownHandler {
-            await waitForClose(server)
+            for await _ in ended.stream {}
         } onCancelOrGracefulShutdown: {
             self.intake.drain()
             // Connections that wait to be accepted are accepted before the listener closes.
-            server.eventLoop.scheduleTask(in: .milliseconds(50)) {
-                server.close(promise: nil)
-            }
+            self.group.next().scheduleTask(in: .milliseconds(50)) { self.stopListening() }
         }
         await intake.waitUntilEmpty(limit: drainLimit)
-        if case .path(let path, _) = listener { removeOurs(path) }
         try await group.shutdownGracefully()
+    }
+
+    /// Whether the socket's name is ours to care for: nobody handed it over.
+    package var nameIsOurs: Bool {
+        if case .path = listener { return true }
+        return false
+    }
+
+    /// What has the socket's name now, nil if it was not opened yet or it is not ours to care for.
+    package var nameState: SocketName.State? { listening.withLock { $0.name }?.state }
+
+    /// Listens anew at the listener's path, whose name is gone; connections that are open stay. Blocks
+    /// while the event loop takes it over: not from there.
+    package func listenAgain() throws {
+        let fresh = try bind().wait()
+        try use(fresh)?.close(promise: nil)
+        logger.notice("intake open again", metadata: ["socket": "\(describe)"])
+    }
+
+    /// The listener that it takes the place of.
+    @discardableResult
+    private func use(_ channel: any Channel) throws -> (any Channel)? {
+        var name: SocketName?
+        if case .path(let path, _) = listener { name = try SocketName(path) }
+        let old = listening.withLock { listening in
+            defer { listening = Listening(channel: channel, name: name) }
+            return listening.channel
+        }
+        channel.closeFuture.whenComplete { _ in
+            // One that was replaced is no end.
+            let isCurrent = self.listening.withLock { $0.channel === channel }
+            if isCurrent { self.ended.continuation.finish() }
+        }
+        return old
+    }
+
+    private func stopListening() {
+        let last = listening.withLock { $0 }
+        last.channel?.close(promise: nil)
+        do {
+            try last.name?.remove()
+        } catch {
+            logger.warning("the socket could not be removed", metadata: ["error": "\(error)"])
+        }
     }
 
     private var describe: String {
@@ -99,22 +149,6 @@ package final class IngestServer: Service {
             }.release()
         } catch {
             throw .socket(error)
-        }
-    }
-
-    private func waitForClose(_ server: any Channel) async {
-        do {
-            try await server.closeFuture.get()
-        } catch {
-            logger.error("the listening socket failed", metadata: ["error": "\(error)"])
-        }
-    }
-
-    private func removeOurs(_ path: String) {
-        do {
-            _ = try Files.remove(path)
-        } catch {
-            logger.warning("the socket could not be removed", metadata: ["error": "\(error)"])
         }
     }
 }

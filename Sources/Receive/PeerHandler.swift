@@ -31,6 +31,8 @@ final class PeerHandler: ChannelInboundHandler {
     private var deadline: Scheduled<Void>?
     private var quiet: Scheduled<Void>?
     private var ending = false
+    /// Why the connection ends: told last, after the acks of what is still under way.
+    private var farewell: [UInt8]?
 
     private static let uncountedBytes = 16_384
 
@@ -240,10 +242,7 @@ final class PeerHandler: ChannelInboundHandler {
             intake.ledger.refused(records: letter.records, cause: code)
             throttle(code)
         }
-        if ending && inFlightBytes == 0 {
-            sendAck()
-            context?.close(promise: nil)
-        }
+        if ending { closeIfSettled() }
         resumeIfRoom()
         leaveIfSettled()
     }
@@ -338,9 +337,17 @@ final class PeerHandler: ChannelInboundHandler {
         ending = true
         pending = nil
         holdPending()
-        if let frame { send(frame) }
+        farewell = frame
+        closeIfSettled()
+    }
+
+    private func closeIfSettled() {
+        guard inFlightBytes == 0 else { return }
+        sendAck()
+        if let farewell { send(farewell) }
+        farewell = nil
         context?.flush()
-        if inFlightBytes == 0 { context?.close(mode: .all, promise: nil) }
+        context?.close(mode: .all, promise: nil)
     }
 
     // MARK: Time

@@ -105,7 +105,8 @@ final class WriterLoop: @unchecked Sendable {
             if Clocks.monotonic() >= careAt {
                 writer.maintain()
                 startSync(force: false)
-                let isIdle = caredFor == writer.committed
+                // A full disk is looked at often: what is refused waits for it.
+                let isIdle = caredFor == writer.committed && writer.fullness == nil
                 caredFor = writer.committed
                 careAt =
                     Clocks.monotonic()

@@ -89,6 +89,8 @@ package struct LogStatistics: Sendable, Equatable {
     package var reserveHeld = false
     /// Why nothing is written, nil if all is well: no space now, or an error for good.
     package var failure: String?
+    /// What an operator does about the failure.
+    package var remedy: String?
     /// The failure is want of space and passes by itself.
     package var isFull = false
 

@@ -9,7 +9,7 @@ extension LogWriter {
             while true {
                 if nextNumber >= safeNumbers {
                     meta.nextSegment = nextNumber + UInt64(LogLimits.numbersAhead)
-                    try replaceWhole(storage, LogMeta.name, meta.encode())
+                    try writeMeta()
                     safeNumbers = meta.nextSegment
                 }
                 if try create(SegmentNumber(truncatingIfNeeded: nextNumber), before, now) { return }
@@ -22,6 +22,12 @@ extension LogWriter {
             poison = error
             throw .io(error)
         }
+    }
+
+    /// Writes `meta` as it is now.
+    func writeMeta() throws(SystemError) {
+        metaVersion += 1
+        try metaFile.write(meta, version: metaVersion)
     }
 
     /// False if a file of this number is there already: the number is passed over.
@@ -144,6 +150,7 @@ extension LogWriter {
         enforceCap(ahead: 0)
         let idle = limits.dedupeAge.nanoseconds
         dedupe.forget(before: now - min(now, idle))
+        lookForRoom(now: time.wall())
         do {
             if fullness == nil { try reserve.hold() }
         } catch {
@@ -156,6 +163,42 @@ extension LogWriter {
     private func newestReceipt(upTo oldest: SegmentInfo) -> UInt64 {
         if oldest.summary.batches > 0 { return oldest.summary.receivedLast }
         return segments.first { $0.summary.batches > 0 }?.summary.receivedLast ?? .max
+    }
+
+    /// Finds out whether a full disk has room again, though nobody sends anything: what is shown as full
+    /// must be.
+    private func lookForRoom(now: UInt64) {
+        guard fullness != nil else { return }
+        guard let active else {
+            do {
+                try openSegment(now)
+                fullness = nil
+            } catch {
+                // It has noted why.
+                counters.postponed += 1
+            }
+            return
+        }
+        let end = active.end + UInt64(limits.allocationBytes)
+        do {
+            try active.file.allocate(active.end..<end)
+            active.allocatedEnd = end
+            fullness = nil
+        } catch {
+            // No room yet, or a file system that cannot reserve: the next batch will tell.
+            counters.allocationsFailed += 1
+            giveBack(active)
+        }
+    }
+
+    /// A reservation that failed may have taken the last bytes of the file system: they are not ours alone.
+    private func giveBack(_ active: Active) {
+        do {
+            try active.file.setSize(active.end)
+            active.allocatedEnd = active.end
+        } catch {
+            counters.allocationsFailed += 1
+        }
     }
 
     /// Copies a damaged range that a reader met to the quarantine and counts it.
@@ -184,7 +227,7 @@ extension LogWriter {
         meta.nextSegment = nextNumber
         meta.before = stored
         do {
-            try replaceWhole(storage, LogMeta.name, meta.encode())
+            try writeMeta()
         } catch {
             throw LogError(error)
         }
@@ -243,6 +286,7 @@ extension LogWriter {
         now.groups = counters.groups
         now.reserveHeld = reserve.isHeld
         now.failure = poison.map(\.description) ?? fullness.map(\.description)
+        now.remedy = (poison ?? fullness)?.remedy
         now.isFull = poison == nil && fullness != nil
         return now
     }

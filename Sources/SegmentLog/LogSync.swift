@@ -20,6 +20,8 @@ package struct SyncJob: Sendable {
     let seals: [PendingSeal]
     let names: UInt64?
     let meta: LogMeta?
+    let metaFile: MetaFile
+    let metaVersion: UInt64
     let checkpoint: Checkpoint?
     let bytes: Int
 
@@ -62,7 +64,7 @@ package struct SyncJob: Sendable {
         }
         if let meta {
             attempt(&outcome) { () throws(SystemError) in
-                try replaceWhole(storage, LogMeta.name, meta.encode())
+                try metaFile.write(meta, version: metaVersion)
             } onSuccess: {
                 $0.meta = meta
             }
@@ -140,10 +142,12 @@ extension LogWriter {
             dedupe.snapshot.encode(into: &writer)
             checkpoint = Checkpoint(logID: logID, offset: committed, body: writer.bytes)
         }
+        if metaIsStale { metaVersion += 1 }
         let job = SyncJob(
             storage: storage, target: committed, activeFile: active?.file, seals: pendingSeals,
             names: namesSynced < namesVersion ? namesVersion : nil,
-            meta: metaIsStale ? meta : nil, checkpoint: checkpoint, bytes: unsyncedBytes)
+            meta: metaIsStale ? meta : nil, metaFile: metaFile, metaVersion: metaVersion,
+            checkpoint: checkpoint, bytes: unsyncedBytes)
         unsyncedSince = nil
         return job
     }

@@ -43,6 +43,9 @@ package final class LogWriter {
     var meta: LogMeta
     /// All that was stored before this opening: more than the segments say if the log lost its end.
     let storedAtStart: LogOrdinal
+    let metaFile: MetaFile
+    /// Of the newest copy of `meta` that was handed out to be written.
+    var metaVersion: UInt64 = 0
     var nextNumber: UInt64
     /// No number below it will be used again after loss of power: what `meta` on the device says.
     var safeNumbers: UInt64 = 0
@@ -101,6 +104,7 @@ package final class LogWriter {
             logID = log.meta.logID
             meta = log.meta
             storedAtStart = log.stored
+            metaFile = MetaFile(storage)
             nextNumber = log.nextNumber
             segments = log.segments
             dedupe = SharedDedupe(log.dedupe)
@@ -178,7 +182,7 @@ package final class LogWriter {
         meta.clean = false
         meta.nextSegment = nextNumber + UInt64(LogLimits.numbersAhead)
         try tolerant { () throws(SystemError) in
-            try replaceWhole(self.storage, LogMeta.name, self.meta.encode())
+            try self.writeMeta()
             self.safeNumbers = self.meta.nextSegment
         }
         for range in recovery.damaged { counters.note(range) }

@@ -1,10 +1,12 @@
-/// The time by which entries grow old. It follows the wall clock, but not over a step: after one, and
-/// after a start long behind the newest entry, it goes on from what it was at the pace of a clock that
-/// cannot jump, and believes the wall again only after a day without a step. So a wrong clock, or a
-/// laptop that slept for weeks, never deletes on the spot.
+/// The time by which entries grow old. It follows the wall clock, but not over a step: after one, after
+/// a start long behind the newest entry, and after sleep, it goes on from what it was at the pace of a
+/// clock that cannot jump, and believes the wall again only after a day without any of them. So a wrong
+/// clock, or a laptop that slept for weeks, never deletes on the spot.
 struct RetentionClock: Sendable {
     static let stepNanoseconds: UInt64 = 60_000_000_000
     static let settleNanoseconds: UInt64 = 86_400_000_000_000
+    /// Readings come every minute: a longer gap is one in which nobody could deliver what grew old.
+    static let sleepNanoseconds: UInt64 = 600_000_000_000
 
     private var anchor: UInt64
     private var anchorBoot: UInt64
@@ -23,14 +25,16 @@ struct RetentionClock: Sendable {
         settlesAt = believable ? boottime : boottime &+ RetentionClock.settleNanoseconds
     }
 
-    /// Takes a reading of both clocks and tells the time that counts.
+    /// Takes a reading of both clocks and tells the time that counts: never one ahead of the wall, by
+    /// which what comes in after a step back is dated.
     mutating func now(wall: UInt64, boottime: UInt64) -> UInt64 {
-        let before = reading(boottime)
+        let slept = boottime &- lastBoot > RetentionClock.sleepNanoseconds
+        let before = reading(slept ? lastBoot : boottime)
         let expected = lastWall &+ (boottime &- lastBoot)
         let apart = wall > expected ? wall - expected : expected - wall
         lastWall = wall
         lastBoot = boottime
-        if apart > RetentionClock.stepNanoseconds {
+        if slept || apart > RetentionClock.stepNanoseconds {
             anchor = before
             anchorBoot = boottime
             settlesAt = boottime &+ RetentionClock.settleNanoseconds
@@ -38,7 +42,7 @@ struct RetentionClock: Sendable {
             anchor = wall
             anchorBoot = boottime
         }
-        return reading(boottime)
+        return min(reading(boottime), wall)
     }
 
     private func reading(_ boottime: UInt64) -> UInt64 { anchor &+ (boottime &- anchorBoot) }

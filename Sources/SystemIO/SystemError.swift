@@ -57,6 +57,20 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     }
     /// We may not.
     package var isPermission: Bool { errno == EACCES || errno == EPERM }
+    /// What an operator does about it, where that is known.
+    package var remedy: String? {
+        switch errno {
+        case ENOSPC: "make room on its file system: `df -h` shows space, `df -i` inodes"
+        case EDQUOT: "raise the quota of its user or directory, or make room in it"
+        case EROFS: "mount its file system read-write, then start the agent again"
+        case EIO: "look for errors of the disk in `journalctl -k`, then start the agent again"
+        case EMFILE: "raise the limit of open files: `ulimit -n`, LimitNOFILE= of the unit"
+        case ENFILE: "raise the system's limit of open files: `sysctl fs.file-max`"
+        case ENOMEM: "make memory available"
+        case EACCES, EPERM: "give it to the agent's user, with the right to write"
+        default: nil
+        }
+    }
     /// It is there already.
     package var alreadyExists: Bool { errno == EEXIST }
 }

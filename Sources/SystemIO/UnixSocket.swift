@@ -148,6 +148,12 @@ package struct UnixSocket: ~Copyable, Sendable {
         return "\(path) is \(kind), not a socket"
     }
 
+    /// Lets this listener be the other from now on: under the same number, so that whoever waits on it
+    /// waits on the other the next time.
+    package borrowing func become(_ other: consuming UnixSocket) throws(SystemError) {
+        try check(cxt_take_place(other.number, number), .socket)
+    }
+
     /// The next connection; waits if the listener does.
     package borrowing func accept(blocking: Bool = true) throws(SystemError) -> UnixSocket {
         let number = try check(cxt_accept(descriptor.number, blocking ? 0 : 1), .accept)

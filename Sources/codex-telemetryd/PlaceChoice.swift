@@ -23,7 +23,9 @@ struct PlaceChoice {
 
     /// The user's own agent, whether it runs or not.
     var ownAgent: AgentPlaces {
-        AgentPlaces(scope: .user, overrides: overrides, surroundings: .ofThisProcess)
+        let around = Surroundings.ofThisProcess
+        return AgentPlaces(scope: .user, overrides: overrides, surroundings: around)
+            .onLocalState(around)
     }
 
     private var isSocketNamed: Bool {

@@ -38,9 +38,10 @@ struct RecordPlace {
             return RecordPlace(way: .control(agent.controlSocket), isRunning: true)
         } catch {
             // Nobody answers, but what was stored before may be there to read.
-            let stored = options.candidates.first { isReadable($0.stateDirectory) }
-            guard let stored else { throw error }
-            return RecordPlace(way: .files(stored.stateDirectory), isRunning: false)
+            let around = Surroundings.ofThisProcess
+            let states = options.candidates.map { $0.onLocalState(around).stateDirectory }
+            guard let stored = states.first(where: isReadable) else { throw error }
+            return RecordPlace(way: .files(stored), isRunning: false)
         }
     }
 
@@ -54,7 +55,9 @@ struct RecordPlace {
         let isStateNamed =
             (options.overrides.stateDirectory
                 ?? ThisProcess.environment("CODEX_TELEMETRY_STATE_DIR")) != nil
-        guard isSocketNamed, !isStateNamed else { return agent.stateDirectory }
+        guard isSocketNamed, !isStateNamed else {
+            return agent.onLocalState(.ofThisProcess).stateDirectory
+        }
         do throws(ControlError) {
             var client = try ControlClient(path: agent.controlSocket)
             let told = try client.status().agent.places

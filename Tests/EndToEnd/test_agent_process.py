@@ -92,15 +92,15 @@ class AgentProcess(AloneCase):
         path = self.home / ".codex/otel-config.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text("exporters:\n  no_such_thing:\n")
-        agent.send_signal(signal.SIGHUP)
 
         def reasons():
+            # It listens before it has learned of signals: one that comes too early is not heard.
+            agent.send_signal(signal.SIGHUP)
             status = json.loads(self.telemetry("status", "--json", check=False).stdout)
             return " ".join(status["agent"]["reasons"])
 
         eventually(lambda: "no_such_thing" in reasons(), 10, "status names the error")
         path.write_text("{}\n")
-        agent.send_signal(signal.SIGHUP)
         eventually(lambda: "no_such_thing" not in reasons(), 10, "the error is gone")
         self.assertIsNone(agent.poll())
 

@@ -26,6 +26,18 @@ import Testing
         #expect(places.stateDirectory == "/tmp/codex-telemetry-1000/state")
     }
 
+    @Test func `on a network the log is this host's and the sockets stay where they are found`() {
+        let around = Surroundings(
+            environment: { $0 == "HOME" ? "/home/a" : nil }, euid: 1000,
+            ownsDirectory: { _ in false },
+            isOnNetwork: { $0.hasPrefix("/home/") })
+        let wished = AgentPlaces(scope: .user, surroundings: around)
+        let places = wished.onLocalState(around)
+        #expect(places.stateDirectory == "/var/tmp/codex-telemetry-1000")
+        #expect(places.ingestSocket == wished.ingestSocket)
+        #expect(places.onLocalState(around) == places)
+    }
+
     @Test func `clients look in the documented order`() {
         let candidates = AgentPlaces.candidates(
             surroundings: around(

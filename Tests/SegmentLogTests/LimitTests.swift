@@ -12,6 +12,16 @@ import Testing
         try LogWriter(state: disk.root, limits: limits, time: time)
     }
 
+    /// Time passes while the log is cared for, as it is while an agent runs.
+    private func pass(_ seconds: Double, _ log: LogWriter) {
+        var rest = seconds
+        while rest > 0 {
+            time.advance(min(rest, 600))
+            log.maintain()
+            rest -= 600
+        }
+    }
+
     @Test func `the cap deletes the oldest segments, and a reader counts what it missed`() throws {
         let log = try open(smallLimits(cap: 10_000))
         let reader = try LogReader(state: disk.root, at: .beginning)
@@ -46,8 +56,7 @@ import Testing
         let log = try open()
         try log.store(request(1))
         for day in 1...20 {
-            time.advance(86_400)
-            log.maintain()
+            pass(86_400, log)
             try log.store(request(UInt64(day + 1)))
             try log.sync()
         }
@@ -70,6 +79,39 @@ import Testing
         #expect(log.statistics.producers == 1)
     }
 
+    @Test(arguments: [60.0, 3600, 604_800], [-86_400.0, -34_560_000])
+    func `what comes in after a step back is as young as it is`(_ age: Double, _ step: Double)
+        throws
+    {
+        var limits = smallLimits()
+        limits.age = .seconds(age)
+        let log = try open(limits)
+        try log.store(request(1))
+        time.advance(5)
+        log.maintain()
+        time.step(step)
+        for sequence in 2...20 {
+            try log.store(request(UInt64(sequence), bytes: 300))
+            time.advance(age / 40)
+            log.maintain()
+        }
+        #expect(try readAll(disk.root).batches.count == 20)
+    }
+
+    @Test func `a sleep of weeks deletes nothing on the spot`() throws {
+        let log = try open()
+        for sequence in 1...20 { try log.store(request(UInt64(sequence), bytes: 300)) }
+        time.advance(5)
+        log.maintain()
+        // Both clocks run on while the machine sleeps.
+        time.advance(30 * 86_400)
+        log.maintain()
+        pass(86_000, log)
+        #expect(try readAll(disk.root).batches.count == 20)
+        pass(1200, log)
+        #expect(try readAll(disk.root).batches.isEmpty)
+    }
+
     @Test func `a start long after the last entry deletes nothing on the spot`() throws {
         var log = try open()
         for sequence in 1...20 { try log.store(request(UInt64(sequence), bytes: 300)) }
@@ -79,8 +121,7 @@ import Testing
         log = try open()
         log.maintain()
         #expect(try readAll(disk.root).batches.count == 20)
-        time.advance(90_000)
-        log.maintain()
+        pass(90_000, log)
         #expect(try readAll(disk.root).batches.isEmpty)
         #expect(log.statistics.expired == LogOrdinal(batches: 20, records: 40))
         #expect(log.statistics.stored == LogOrdinal(batches: 20, records: 40))
@@ -90,10 +131,7 @@ import Testing
         var log = try open()
         try log.store(request(1))
         time.advance(5)
-        for _ in 0..<30 {
-            time.advance(40_000)
-            log.maintain()
-        }
+        pass(1_200_000, log)
         #expect(log.statistics.kept == LogOrdinal())
         try log.close()
         disk.killProcess()
@@ -135,13 +173,9 @@ import Testing
     @Test func `a producer that is idle for seven days is forgotten`() throws {
         let log = try open()
         try log.store(request(3))
-        time.advance(6 * 86_400)
-        log.maintain()
+        pass(6 * 86_400, log)
         #expect(log.highestSequence(uid: 1000, producer: ID128(high: 9, low: 1)) == 3)
-        for _ in 0..<3 {
-            time.advance(86_400)
-            log.maintain()
-        }
+        pass(3 * 86_400, log)
         #expect(log.highestSequence(uid: 1000, producer: ID128(high: 9, low: 1)) == 0)
     }
 
@@ -196,6 +230,33 @@ import Testing
         #expect(!log.statistics.isFull)
         disk.killProcess()
         _ = try open()
+        #expect(try readAll(disk.root).texts == ["1000/1/1", "1000/1/2"])
+    }
+
+    @Test func `a log that was full is well again though nobody writes to it`() throws {
+        let log = try open()
+        try log.store(request(1))
+        disk.setCapacity(disk.used + 100)
+        _ = log.append([request(2, bytes: 900)])
+        disk.setCapacity(disk.used)
+        let used = disk.used
+        log.maintain()
+        #expect(log.statistics.isFull)
+        #expect(log.statistics.remedy != nil)
+        // What it tried to reserve is everybody's again.
+        #expect(disk.used <= used)
+        disk.setCapacity(.max)
+        log.maintain()
+        #expect(log.statistics.failure == nil)
+        // Without a segment to write to, too.
+        log.rotate()
+        disk.setCapacity(disk.used)
+        _ = log.append([request(2)])
+        #expect(log.statistics.isFull)
+        disk.setCapacity(.max)
+        log.maintain()
+        #expect(log.statistics.failure == nil)
+        try log.store(request(2))
         #expect(try readAll(disk.root).texts == ["1000/1/1", "1000/1/2"])
     }
 
@@ -320,6 +381,21 @@ import Testing
         }
         disk.setCapacity(.max)
         #expect(try log.store(request(40)) != nil)
+    }
+
+    @Test func `numbers that are in use are never forgotten by a sync that was on its way`() throws
+    {
+        let log = try open()
+        try log.store(request(1))
+        let job = try #require(log.beginSync())
+        // Meanwhile the writer needs numbers, more than once, and makes them safe itself.
+        for sequence in 2...30 {
+            log.rotate()
+            try log.store(request(UInt64(sequence)))
+        }
+        log.finishSync(job.perform())
+        let meta = try #require(disk.content("log/meta").flatMap(LogMeta.decode))
+        #expect(meta.nextSegment >= log.nextNumber)
     }
 
     @Test func `a failed sync poisons the writer, and the synced position stays`() throws {

@@ -32,6 +32,8 @@ final class ControlServer: Sendable {
     private let socket: UnixSocket
     /// What ends the wait for the next peer: a handed socket is the service manager's and is not shut down.
     private let bell: Pipe
+    /// The socket's name, nil if it is a service manager's. Guards it: it is made anew when it was lost.
+    private let name: Mutex<SocketName?>
     private let answers: Answers
     private let heartbeat: Heartbeat
     private let logger: Logger
@@ -64,9 +66,11 @@ final class ControlServer: Sendable {
 
     /// Answers on a listening socket.
     init(
-        socket: consuming UnixSocket, answers: Answers, heartbeat: Heartbeat, logger: Logger
+        socket: consuming UnixSocket, name: SocketName? = nil, answers: Answers,
+        heartbeat: Heartbeat, logger: Logger
     ) throws(SystemError) {
         bell = try Pipe()
+        self.name = Mutex(name)
         self.socket = socket
         self.answers = answers
         self.heartbeat = heartbeat
@@ -76,13 +80,31 @@ final class ControlServer: Sendable {
     /// Monotonic nanoseconds of the last question: an on-demand agent that nobody asks may end.
     var lastQuestion: UInt64 { lastAsked.load(ordering: .relaxed) }
 
-    /// Lets `run` see that it was told to stop.
+    /// Lets `run` look anew: it was told to stop, or has another socket.
     func wake() {
         do {
             let byte: [UInt8] = [0]
             try bell.writing.writeAll(byte.span.bytes)
         } catch {
             logger.warning("control socket", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// What has the socket's name now, nil if it is not ours to care for.
+    var nameState: SocketName.State? { name.withLock { $0 }?.state }
+
+    /// Answers on another listening socket from now on: the name of the first is gone.
+    func move(to other: consuming UnixSocket, name: SocketName) throws(SystemError) {
+        try socket.become(other)
+        self.name.withLock { $0 = name }
+        wake()
+    }
+
+    private func removeName() {
+        do {
+            try name.withLock { $0 }?.remove()
+        } catch {
+            logger.warning("the control socket could not be removed: \(error)")
         }
     }
 
@@ -93,6 +115,10 @@ final class ControlServer: Sendable {
                 let ready = try Readiness.wait(
                     forAnyOf: [(socket.number, .readable), (bell.reading.number, .readable)],
                     milliseconds: -1)
+                if ready[1] {
+                    var rung: [UInt8] = []
+                    _ = try bell.reading.readSome(appendingTo: &rung, limit: 16)
+                }
                 guard ready[0] else { continue }
                 heartbeat.begin()
                 defer { heartbeat.end() }
@@ -108,6 +134,7 @@ final class ControlServer: Sendable {
                 if stop.wait(atMost: .milliseconds(100)) { break }
             }
         }
+        removeName()
         let deadline = Clocks.monotonic() + 2_000_000_000
         _ = open.wait(until: deadline) { $0.all == 0 ? true : nil }
     }

@@ -55,6 +55,8 @@ int cxt_unix_address_bytes(void);
 int cxt_unix_socket(int kind, int nonblocking);
 int cxt_unix_connect(int fd, const char *path);
 int cxt_unix_bind(int fd, const char *path, uint32_t mode);
+// Gives `place` the open file of `fd`; closed on exec.
+int cxt_take_place(int fd, int place);
 int cxt_accept(int fd, int nonblocking);
 ssize_t cxt_send(int fd, const void *bytes, size_t count, int nonblocking);
 ssize_t cxt_receive(int fd, void *bytes, size_t count, int nonblocking);
