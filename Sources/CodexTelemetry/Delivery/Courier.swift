@@ -143,7 +143,10 @@ struct Courier: ~Copyable {
                 bytes.extracting(from..<bytes.byteCount), wait: false)
             machine.sent(bytes: count, now: now)
         } catch {
-            if error.wouldBlock { machine.sendBlocked() } else { machine.disconnected(now: now) }
+            if error.wouldBlock { return machine.sendBlocked() }
+            // What the agent said before it closed is still there: acks, and how long to wait.
+            receive()
+            if !machine.isAway { machine.disconnected(now: now) }
         }
     }
 
@@ -162,7 +165,7 @@ struct Courier: ~Copyable {
     }
 
     private mutating func receive() {
-        while socket != nil {
+        while socket != nil, !machine.isAway {
             received.removeAll(keepingCapacity: true)
             let now = Clocks.monotonic()
             do {

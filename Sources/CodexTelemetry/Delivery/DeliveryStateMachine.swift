@@ -83,6 +83,8 @@ struct DeliveryStateMachine {
     let limits: Limits
     private(set) var producer: ID128
     private(set) var connection = Connection.away(until: 0)
+    /// Without a connection, or done with the one there is.
+    var isAway: Bool { if case .away = connection { true } else { false } }
     /// Unacked batches in order; the first `sentCount` of them are written on this connection.
     private(set) var queue: [OutgoingBatch] = []
     private(set) var queueBytes = 0

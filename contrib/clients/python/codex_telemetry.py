@@ -554,6 +554,8 @@ class _Link:
                     return
                 select.select([self.sock], [self.sock] if self.out else [], [], wait)
         except OSError:
+            with contextlib.suppress(OSError):
+                self._listen()  # What the agent said before it closed: how long to wait.
             self.close()
 
     def _listen(self) -> bool:

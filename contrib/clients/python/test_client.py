@@ -8,6 +8,8 @@ import fcntl
 import io
 import os
 import random
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -263,6 +265,29 @@ class ConversationTests(ClientTest):
         self.assertGreater(time.monotonic() - began, 0.25)
         self.assertEqual(self.spooled(), [])
 
+    def test_a_throttle_is_read_though_the_write_failed(self) -> None:
+        self.start()
+        telemetry.event("e")
+        link = telemetry._recorder.link
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+
+        class ClosesBeforeTheWrite:
+            def __getattr__(self, name: str) -> object:
+                return getattr(ours, name)
+
+            def send(self, *rest: object) -> int:
+                theirs.sendall(telemetry.frame(0x83, struct.pack("<HHI", 0x20, 0, 60_000)))
+                theirs.close()
+                return ours.send(*rest)
+
+        link.sock, link.out, link.received = ClosesBeforeTheWrite(), bytearray(b"x"), bytearray()
+        link.sent = link.in_flight = 0
+        link.welcomed, link.window = True, 1 << 20
+        link.exchange(time.monotonic() + 1)
+        self.assertIsNone(link.sock)
+        self.assertGreater(link.retry_at, time.monotonic() + 50)
+
     def test_a_socket_of_another_owner_is_not_trusted(self) -> None:
         agent = self.agent()
         with mock.patch.object(telemetry, "_owners", lambda: {4_000_000}):
@@ -293,7 +318,7 @@ class ConversationTests(ClientTest):
         self.start()
         link = telemetry._recorder.link
         for _ in range(300):
-            ours, theirs = __import__("socket").socketpair()
+            ours, theirs = socket.socketpair()
             ours.setblocking(False)
             with theirs:
                 link.sock, link.out, link.received = ours, bytearray(), bytearray()
