@@ -131,6 +131,17 @@ class Honest(threading.Thread):
             raise AssertionError(f"an honest producer was told {kind:#x}: {body!r}")
         return body
 
+    @property
+    def tally(self):
+        """For contrib/balance."""
+        open_ = self.sent - self.acked
+        return {
+            "uid": self.uid,
+            "producer": self.identity.hex(),
+            "acked": {"batches": self.acked, "records": self.acked * self.batches.records},
+            "unsettled": {"batches": open_, "records": open_ * self.batches.records},
+        }
+
     def end(self):
         """Lets it go; what went wrong with it."""
         self._ending.set()
@@ -282,8 +293,20 @@ class FaultCase(AloneCase):
                 self.assertEqual(there["batches"], there["last"])
         return counted
 
+    def balance(self, *producers, words=()):
+        """Every figure of status is what contrib/balance counts, with the tallies of producers that have
+        ended."""
+        tallies = self.home / "tallies.json"
+        tallies.write_text(json.dumps([each.tally for each in producers]))
+        done = subprocess.run(
+            [sys.executable, ROOT / "contrib/balance", "--program", self.program, "--tally", tallies, *words],
+            env=self.env, capture_output=True, text=True, timeout=120,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("producers.records", done.stdout)
+
     def balances(self, status):
-        """Whether the figures of the intake add up."""
+        """Whether the figures of the intake add up, in the midst of it all."""
         intake = status["intake"]
         for unit in ("batches", "records"):
             refused = sum(each[unit] for each in intake["refused"].values())

@@ -76,6 +76,7 @@ class Clock(FaultCase):
         share = self.rests()
         for each in (*producers, late):
             self.assertEqual((each.connects, each.throttles), (1, {}))
+        self.balance(*producers, late, words=["--clock-stepped"])
         self.stop()
         counted = self.assert_all_there(*producers, late)
         print(f"  shifts {shifts}: {counted['batches']} batches, all there; "
@@ -110,6 +111,7 @@ class Clock(FaultCase):
         self.assertEqual(self.status()["log"]["expired"]["batches"], 0)
         self.end_producers(one)
         self.rests()
+        self.balance(one, words=["--clock-stepped"])
         self.stop()
         self.assert_all_there(one)
 

@@ -61,7 +61,7 @@ class FullDisk(FaultCase):
 
     def finish(self, producers, **rest):
         self.end_producers(*producers)
-        self.balances(self.status())
+        self.balance(*producers)
         self.stop()
         counted = self.assert_all_there(*producers, **rest)
         print(f"  {self.id().split('.')[-1]}: acked {sum(p.acked for p in producers)} batches of "
@@ -112,6 +112,7 @@ class FullDisk(FaultCase):
             self.sheds([one])
             self.end_producers(one)
         self.status_where("well again", lambda s: s["log"]["state"] == "writing", seconds=15)
+        self.balance(one)
         self.stop()
         self.assert_all_there(one)
 
@@ -295,6 +296,7 @@ class ReadOnly(FaultCase):
         mark = one.acked
         eventually(lambda: one.acked > mark + 10, 20, "intake goes on after the start")
         self.end_producers(one)
+        self.balance(one)
         self.stop()
         self.assert_all_there(one, expired=True)
 
@@ -349,6 +351,7 @@ class Descriptors(FaultCase):
         eventually(lambda: late.acked == 20, 20, "who comes when they have gone is taken")
         self.status(code=None)
         self.end_producers(one, late)
+        self.balance(one, late)
         self.stop()
         self.assert_all_there(one, late)
 

@@ -170,7 +170,7 @@ class HostilePeers(FaultCase):
         self.end_producers(*self.honest)
         self.memory.ending.set()
         status = self.status(0)
-        self.balances(status)
+        self.balance(*self.honest)
         closed = status["intake"]["connections_closed"]
         for name, count in self.told.items():
             self.assertEqual(closed.get(name, 0), count, f"{name}: {closed} {self.told}")

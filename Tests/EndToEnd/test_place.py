@@ -36,6 +36,7 @@ class Place(FaultCase):
         self.end_producers(one, late)
         self.assertEqual(one.connects, 1, "a connection that was there is not touched")
         self.assertIn("intake open again", self.messages.read_text())
+        self.balance(one, late)
         self.stop()
         self.assertFalse(self.ingest.exists())
         self.assertFalse(self.ingest.with_name("control.sock").exists())
@@ -80,6 +81,7 @@ class Place(FaultCase):
         self.assertEqual(self.status(0)["agent"]["pid"], first.pid)
         self.end_producers(one)
         self.assertEqual((one.connects, one.throttles), (1, {}))
+        self.balance(one)
         self.stop()
         self.assert_all_there(one)
 
