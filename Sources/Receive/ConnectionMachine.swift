@@ -76,6 +76,13 @@ package struct ConnectionMachine: Sendable {
         end(.badChecksum, "the checksum of a frame's body differs; the stream cannot be trusted")
     }
 
+    /// A hello, or the rest of a frame, did not come in time.
+    package mutating func late() -> Action {
+        end(
+            .frameDeadline,
+            "no whole frame came in time; send frames whole, or connect when there is one")
+    }
+
     /// A hello arrived, or what should have been one.
     package mutating func hello(_ result: Result<Hello, BatchError>) -> Action {
         switch result {

@@ -359,8 +359,7 @@ final class PeerHandler: ChannelInboundHandler {
         deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) {
             // While we do not read, the rest may be waiting in the socket.
             guard self.reading else { return self.watchFrame() }
-            self.intake.ledger.closed(cause: "frame_deadline")
-            self.end(with: nil)
+            _ = self.perform(self.machine.late())
         }
     }
 

@@ -12,6 +12,8 @@ package enum WireError: UInt16, Error, Sendable, CaseIterable {
     case badChecksum = 0x04
     /// A second hello, or an agent's frame from a client.
     case unexpectedFrame = 0x05
+    /// A hello, or the rest of a frame, did not come in time.
+    case frameDeadline = 0x06
     /// A field, a section or a record runs past its end.
     case truncated = 0x10
     /// A varint longer than 10 bytes or above 64 bits.
@@ -49,6 +51,7 @@ package enum WireError: UInt16, Error, Sendable, CaseIterable {
         case .frameTooLarge: "frame_too_large"
         case .badChecksum: "bad_checksum"
         case .unexpectedFrame: "unexpected_frame"
+        case .frameDeadline: "frame_deadline"
         case .truncated: "truncated"
         case .badVarint: "bad_varint"
         case .badSection: "bad_section"

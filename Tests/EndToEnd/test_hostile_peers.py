@@ -299,7 +299,7 @@ class HostilePeers(FaultCase):
     def test_slow_peers(self):
         """A byte a second: a writer has 30 s for a frame; a reader is only its own loss."""
         ending = threading.Event()
-        closed = collections.Counter()
+        closed, told = collections.Counter(), []
         slow = [connect(self.ingest) for _ in range(20)]
         mine = Batches(self.identity())
         readers = [connect(self.ingest) for _ in range(5)]
@@ -313,6 +313,7 @@ class HostilePeers(FaultCase):
                         each.sendall(data[at : at + 1])
                     except OSError:
                         closed["writers"] += 1
+                        told.append(self.answers(each)[-1])
                         each.close()
                         slow.remove(each)
                 if not slow or ending.wait(1):
@@ -339,6 +340,8 @@ class HostilePeers(FaultCase):
             for each in threads:
                 each.join()
         self.assertGreater(closed["read"], 20)
+        for kind, body in told:
+            self.assertEqual((kind, *struct.unpack_from("<HH", body)), (wire.ERROR, CODES["frame_deadline"], 1))
         self.told["frame_deadline"] = 20
         self.finish()
 
