@@ -258,6 +258,14 @@ package enum AppendOutcome: Sendable, Equatable {
     case duplicate
 }
 
+extension UInt64 {
+    /// The sum, at most what 64 bits hold.
+    func adding(_ other: UInt64) -> UInt64 {
+        let (sum, isOver) = addingReportingOverflow(other)
+        return isOver ? .max : sum
+    }
+}
+
 /// Counts of batches and records: how far into the log's whole history a place is.
 package struct LogOrdinal: Sendable, Equatable, Hashable {
     /// Batches.
@@ -270,9 +278,12 @@ package struct LogOrdinal: Sendable, Equatable, Hashable {
         self.records = records
     }
 
+    /// The sum; what passes 64 bits stays at their end: the counts of a header or footer are the disk's
+    /// word.
     static func + (left: LogOrdinal, right: LogOrdinal) -> LogOrdinal {
         LogOrdinal(
-            batches: left.batches + right.batches, records: left.records + right.records)
+            batches: left.batches.adding(right.batches), records: left.records.adding(right.records)
+        )
     }
 
     /// The further of two places, field by field.

@@ -46,6 +46,7 @@ package struct LogMeta: Sendable, Equatable {
             try reader.skip(6)
             let logID = try reader.readID128()
             let next = try reader.readUInt64()
+            guard next <= UInt64(SegmentName.numberMax) + 1 else { return nil }
             let clean = try reader.readUInt8() == 1
             try reader.skip(3)
             let before = LogOrdinal(
@@ -102,9 +103,10 @@ package struct LogPosition: Sendable, Equatable {
         var reader = ByteReader(bytes.span.bytes)
         do {
             guard try reader.readUInt64() == magic else { return nil }
+            let committed = LogOffset(rawValue: try reader.readUInt64())
+            guard committed.segment <= SegmentName.numberMax else { return nil }
             return LogPosition(
-                committed: LogOffset(rawValue: try reader.readUInt64()),
-                synced: LogOffset(rawValue: try reader.readUInt64()),
+                committed: committed, synced: LogOffset(rawValue: try reader.readUInt64()),
                 heartbeat: try reader.readUInt64(),
                 stored: LogOrdinal(
                     batches: try reader.readUInt64(), records: try reader.readUInt64()))

@@ -48,6 +48,9 @@ extension LogOffset: LosslessStringConvertible {
 /// The file name of a segment, and back.
 enum SegmentName {
     static let suffix = ".segment"
+    /// A file with a higher number is no segment. A log never comes so far; numbers above are left so that
+    /// a stray file's name can neither use up the numbers nor make one be used again.
+    static let numberMax: SegmentNumber = .max - (1 << 24)
 
     static func make(_ number: SegmentNumber) -> String {
         let digits = String(number)
@@ -56,7 +59,7 @@ enum SegmentName {
 
     static func number(_ name: String) -> SegmentNumber? {
         guard name.hasSuffix(suffix), name.utf8.count == 10 + suffix.utf8.count,
-            let number = SegmentNumber(name.dropLast(suffix.count)), number > 0
+            let number = SegmentNumber(name.dropLast(suffix.count)), number > 0, number <= numberMax
         else { return nil }
         return number
     }

@@ -71,8 +71,9 @@ struct Quarantine {
     /// Segment and position of a copy by its name.
     static func place(_ name: String) -> (UInt64, UInt64)? {
         let parts = name.dropLast(suffix.count).split(separator: "-")
-        guard parts.count == 2, let segment = UInt64(parts[0]), let position = UInt64(parts[1])
+        guard parts.count == 2, let segment = SegmentNumber(parts[0]),
+            segment <= SegmentName.numberMax, let position = UInt32(parts[1])
         else { return nil }
-        return (segment, position)
+        return (UInt64(segment), UInt64(position))
     }
 }

@@ -29,10 +29,11 @@ package struct SegmentSummary: Sendable, Equatable {
     package var after: LogOrdinal { before + LogOrdinal(batches: batches, records: records) }
 
     mutating func add(_ envelope: Envelope) {
-        batches += 1
-        records += UInt64(envelope.records)
-        spans += UInt64(envelope.spans)
-        logs += UInt64(envelope.logs)
+        // A segment that goes on begins with its footer's counts, which are the disk's word.
+        batches = batches.adding(1)
+        records = records.adding(UInt64(envelope.records))
+        spans = spans.adding(UInt64(envelope.spans))
+        logs = logs.adding(UInt64(envelope.logs))
         receivedFirst = SegmentSummary.lower(receivedFirst, envelope.received)
         receivedLast = max(receivedLast, envelope.received)
         earliest = SegmentSummary.lower(earliest, envelope.earliest)

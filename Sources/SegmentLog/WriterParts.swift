@@ -8,8 +8,8 @@ struct KeptTotals: Sendable {
 
     mutating func add(_ summary: SegmentSummary) {
         count = count + LogOrdinal(batches: summary.batches, records: summary.records)
-        spans += summary.spans
-        logs += summary.logs
+        spans = spans.adding(summary.spans)
+        logs = logs.adding(summary.logs)
     }
 
     mutating func remove(_ summary: SegmentSummary) {
