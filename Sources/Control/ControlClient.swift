@@ -1,4 +1,3 @@
-internal import ByteCoding
 package import SystemIO
 
 /// Why an agent could not answer.
@@ -31,16 +30,10 @@ package enum ControlError: Error, Sendable, CustomStringConvertible {
 /// A conversation with an agent over its control socket. Blocking; not for the cooperative pool.
 package struct ControlClient: ~Copyable {
     /// One answer.
-    package struct Answer: Sendable {
-        /// Its kind.
-        package let kind: ControlKind
-        /// Its body.
-        package let body: [UInt8]
-    }
+    package typealias Answer = ControlMessage
 
     private let socket: UnixSocket
-    private var buffer: [UInt8] = []
-    private var start = 0
+    private var buffer = ControlBuffer(bodyBytesMax: ControlLimits.answerBytesMax)
 
     /// Connects to the socket at `path`; answers are waited for at most `seconds`.
     package init(path: String, seconds: Int64 = 10) throws(ControlError) {
@@ -91,7 +84,7 @@ package struct ControlClient: ~Copyable {
     /// `isReadable` first.
     package mutating func next() throws(ControlError) -> Answer? {
         while true {
-            if let answer = try takeAnswer() {
+            if let answer = try buffer.next() {
                 if answer.kind == .failed {
                     throw .refused(
                         exitCode: answer.body.first ?? 1,
@@ -100,12 +93,7 @@ package struct ControlClient: ~Copyable {
                 return answer
             }
             do {
-                if start > 0 {
-                    buffer.removeFirst(start)
-                    start = 0
-                }
-                let got = try socket.receive(appendingTo: &buffer, limit: 65_536)
-                if got == 0 { return nil }
+                if try buffer.receive(from: socket) == 0 { return nil }
             } catch { throw .socket(error) }
         }
     }
@@ -128,23 +116,5 @@ package struct ControlClient: ~Copyable {
             // An agent that turned us away has said why before it closed: the answer tells.
             if !error.isDisconnected { throw .socket(error) }
         }
-    }
-
-    private mutating func takeAnswer() throws(ControlError) -> Answer? {
-        guard buffer.count - start >= ControlLimits.headerBytes else { return nil }
-        var reader = ByteReader(buffer.span.bytes, in: start..<buffer.count)
-        let length: Int
-        let raw: UInt8
-        do {
-            length = Int(try reader.readUInt32())
-            raw = try reader.readUInt8()
-        } catch { return nil }
-        guard length <= ControlLimits.answerBytesMax, let kind = ControlKind(rawValue: raw) else {
-            throw .protocolMismatch
-        }
-        let from = start + ControlLimits.headerBytes
-        guard buffer.count >= from + length else { return nil }
-        start = from + length
-        return Answer(kind: kind, body: Array(buffer[from..<from + length]))
     }
 }

@@ -1,4 +1,3 @@
-internal import ByteCoding
 internal import Control
 internal import Logging
 internal import SegmentLog
@@ -203,26 +202,15 @@ private struct Conversation: ~Copyable {
     }
 
     private func question() -> (ControlKind, [UInt8])? {
-        var bytes: [UInt8] = []
-        while true {
-            if bytes.count >= ControlLimits.headerBytes {
-                var reader = ByteReader(bytes.span.bytes)
-                do {
-                    let length = Int(try reader.readUInt32())
-                    guard length <= ControlLimits.questionBytesMax,
-                        let kind = ControlKind(rawValue: try reader.readUInt8())
-                    else { return nil }
-                    if bytes.count >= ControlLimits.headerBytes + length {
-                        return (kind, Array(bytes[ControlLimits.headerBytes...].prefix(length)))
-                    }
-                } catch { return nil }
-            }
-            // Byte by byte it would be nobody's turn for hours.
-            guard Clocks.monotonic() < questionDeadline, !stop.isRaised else { return nil }
+        var buffer = ControlBuffer(bodyBytesMax: ControlLimits.questionBytesMax)
+        // Byte by byte it would be nobody's turn for hours.
+        while Clocks.monotonic() < questionDeadline, !stop.isRaised {
             do {
-                if try socket.receive(appendingTo: &bytes, limit: 4096) == 0 { return nil }
+                if try buffer.receive(from: socket) == 0 { return nil }
+                if let question = try buffer.next() { return (question.kind, question.body) }
             } catch { return nil }
         }
+        return nil
     }
 
     private func answerStatus() throws {
