@@ -174,9 +174,10 @@ struct LogRecovery {
         var unsure: [DamagedRange] = []
         var position = ends.firstEntry
         if ends.header == nil {
-            unsure.append(
-                DamagedRange(
-                    from: LogOffset(segment: number, position: 0), count: ends.firstEntry))
+            // The file stays, whatever follows.
+            let header = LogOffset(segment: number, position: 0)
+            try noteDamage(
+                DamagedRange(from: header, count: ends.firstEntry), file, into: &log)
         }
         while let at = try nextEntry(&scanner, from: position, nonce, size, &unsure, number) {
             guard let envelope = try scanner.envelope(at: at, nonce: nonce, limit: size) else {

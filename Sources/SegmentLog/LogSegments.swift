@@ -5,8 +5,14 @@ extension LogWriter {
     /// Opens the next segment. Its number is made safe ahead of time, so that this waits for no sync.
     func openSegment(_ now: UInt64) throws(LogError) {
         let before = stored
-        do {
+        do throws(SystemError) {
             while true {
+                guard nextNumber <= UInt64(SegmentName.numberMax) else {
+                    // Only a foreign `meta` can bring a log so far: no reader would see the segment.
+                    throw SystemError(
+                        errno: SystemError.outOfRange, operation: .open,
+                        path: "\(nextNumber)\(SegmentName.suffix)")
+                }
                 if nextNumber >= safeNumbers {
                     meta.nextSegment = nextNumber + UInt64(LogLimits.numbersAhead)
                     try writeMeta()

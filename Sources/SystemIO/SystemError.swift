@@ -41,6 +41,8 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     package static let noSpace = ENOSPC
     /// `EIO`, for those who make an error.
     package static let inputOutput = EIO
+    /// `ERANGE`, for those who make an error.
+    package static let outOfRange = ERANGE
 
     /// There is no space, or no quota, left.
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }

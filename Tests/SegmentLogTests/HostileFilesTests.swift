@@ -96,6 +96,33 @@ struct HostileFilesTests {
         }
     }
 
+    @Test func `a log whose numbers are used up says so, and can be read`() throws {
+        try inDirectory { path, storage in
+            do {
+                let first = try LogWriter(state: storage)
+                _ = try offset(first.append([batch(1)])[0])
+            }
+            let bytes = try Files.read(path + "/log/meta", limit: 4096)
+            var meta = try #require(LogMeta.decode(bytes))
+            meta.nextSegment = UInt64(SegmentName.numberMax) + 1
+            try Files.replace(path + "/log/meta", with: meta.encode())
+            let second = try LogWriter(state: storage)
+            let refusal = second.append([batch(2)])[0]
+            guard case .failure(.io(let error)) = refusal else {
+                Issue.record("\(refusal)")
+                return
+            }
+            #expect(error.errno == SystemError.outOfRange)
+            #expect(error.path == "4278190080.segment")
+            let reader = try LogReader(state: storage, at: .beginning)
+            guard case .batch(let batch) = try reader.next() else {
+                Issue.record("the log cannot be read")
+                return
+            }
+            #expect(batch.envelope.sequence == 1)
+        }
+    }
+
     /// Counts of a header are the disk's word: with a right checksum they may still be anything.
     @Test func `counts at the end of 64 bits stop neither the start nor a reader`() throws {
         try inDirectory { path, storage in

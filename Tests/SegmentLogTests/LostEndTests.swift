@@ -113,6 +113,23 @@ import Testing
         #expect(try readAll(disk.root).batches.count == 3)
     }
 
+    @Test func `a wrong header is told of once, also if none of its entries is right`() throws {
+        let (disk, starts) = try killed()
+        try change(disk) { bytes in
+            bytes[40] ^= 1
+            for start in starts { bytes[Int(start.position) + Envelope.encodedBytes] ^= 1 }
+        }
+        var log = try open(disk)
+        #expect(
+            log.recovery.damaged.map(\.from) == [LogOffset(segment: 1, position: 0), starts[0]])
+        #expect(disk.content("quarantine/1-0.bytes")?.count == SegmentHeader.encodedBytes)
+        try log.close()
+        disk.killProcess()
+        log = try open(disk)
+        #expect(log.recovery.damaged.isEmpty)
+        #expect(try readAll(disk.root).batches.isEmpty)
+    }
+
     @Test func `a log that retention emptied has lost nothing`() throws {
         let (disk, starts) = try killed()
         var log = try open(disk)
