@@ -141,6 +141,10 @@ let package = Package(
                 "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO", "Places",
                 "CAllocationCount",
             ], path: "contrib/bench/client", swiftSettings: strict),
+        // A file system, clocks and a generator for tests: every fault that a disk has, by a seed.
+        .target(
+            name: "SimulationKit", dependencies: ["SystemIO"], path: "Tests/SimulationKit",
+            swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),
@@ -149,7 +153,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "SystemIOTests", dependencies: ["SystemIO"], swiftSettings: strict),
         .testTarget(
-            name: "SegmentLogTests", dependencies: ["SegmentLog", "ByteCoding", "SystemIO"],
+            name: "SegmentLogTests",
+            dependencies: ["SegmentLog", "ByteCoding", "SystemIO", "SimulationKit"],
             swiftSettings: strict),
         .testTarget(
             name: "CodexTelemetryTests",
@@ -167,7 +172,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ExportTests",
-            dependencies: ["Export", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO"],
+            dependencies: [
+                "Export", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "SimulationKit",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "JournalExportTests",

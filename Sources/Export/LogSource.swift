@@ -1,6 +1,6 @@
 import ByteCoding
 package import SegmentLog
-import SystemIO
+package import SystemIO
 
 /// Tells how far the log is. Each is asked for itself: the offsets many times a second.
 package struct LogProgress: Sendable {
@@ -23,14 +23,17 @@ package struct LogProgress: Sendable {
 }
 
 /// The segment log as an exporter's runner reads it.
-final class LogSource: ExportSource {
+package final class LogSource: ExportSource {
     private let state: any Storage
     private let progress: LogProgress?
     private let reportDamage: (@Sendable (DamagedRange) -> Void)?
     private var reader: LogReader
-    let logID: String
+    /// The log's id.
+    package let logID: String
 
-    init(
+    /// Reads the log of a state directory. `progress` tells how far the log is; nil reads the position
+    /// file. `reportDamage` is told of damaged ranges.
+    package init(
         state: any Storage, progress: LogProgress?,
         reportDamage: (@Sendable (DamagedRange) -> Void)? = nil
     ) throws(SourceError) {
@@ -38,20 +41,29 @@ final class LogSource: ExportSource {
         self.reportDamage = reportDamage
         self.progress = progress
         reader = try Self.open(state, .end, progress)
+        if reader.logID == nil {
+            // A damaged `meta` has no name; a segment has one.
+            reader = try Self.open(state, .beginning, progress)
+            _ = try Self.locate(reader)
+        }
         guard let logID = reader.logID else { throw SourceError("there is no log yet") }
         self.logID = logID.hex
     }
 
-    func seek(to place: LogPlace) throws(SourceError) {
+    package func seek(to place: LogPlace) throws(SourceError) {
         reader = try Self.open(state, .offset(place.offset, ordinal: place.ordinal), progress)
     }
 
-    func seek(to start: StartPlace) throws(SourceError) -> LogPlace {
+    package func seek(to start: StartPlace) throws(SourceError) -> LogPlace {
         reader = try Self.open(state, start == .end ? .end : .beginning, progress)
+        // What retention deletes before the first batch is read must count as expired.
+        guard try Self.locate(reader) else {
+            throw SourceError("the log's next segment is being made")
+        }
         return LogPlace(offset: reader.cursor, ordinal: reader.ordinal)
     }
 
-    func next() throws(SourceError) -> SourceItem {
+    package func next() throws(SourceError) -> SourceItem {
         do throws(LogError) {
             guard let item = try reader.next() else { return .nothing }
             switch item {
@@ -74,12 +86,12 @@ final class LogSource: ExportSource {
         }
     }
 
-    func synced() throws(SourceError) -> LogOffset {
+    package func synced() throws(SourceError) -> LogOffset {
         if let progress { return progress.synced() }
         return try Self.position(state).synced
     }
 
-    func backlogRecords() throws(SourceError) -> UInt64? {
+    package func backlogRecords() throws(SourceError) -> UInt64? {
         guard let stored = progress?.storedRecords(), let read = reader.ordinal?.records else {
             return nil
         }
@@ -105,6 +117,14 @@ final class LogSource: ExportSource {
             return try LogReader(state: state, at: start, committed: progress.committed)
         } catch {
             throw SourceError("the log cannot be opened: \(error)")
+        }
+    }
+
+    private static func locate(_ reader: LogReader) throws(SourceError) -> Bool {
+        do throws(LogError) {
+            return try reader.locate()
+        } catch {
+            throw SourceError("the log cannot be read: \(error)")
         }
     }
 

@@ -55,7 +55,7 @@ struct DedupeTable: Sendable {
         if countOfUID[key.uid, default: 0] >= perUIDMax {
             forgetOldest(of: key.uid)
         } else if entries.count >= max {
-            let largest = countOfUID.max { $0.value < $1.value }
+            let largest = countOfUID.max { ($0.value, $0.key) < ($1.value, $1.key) }
             if let largest { forgetOldest(of: largest.key) }
         }
         entries[key] = Entry(sequence: sequence, lastReceived: received)

@@ -32,6 +32,8 @@ package final class LogReader {
     private var committedSeen: LogOffset = .none
     private var current: Current?
     private var lostPlace: MissedRange.Cause?
+    /// In this call of `next` the cursor was found to stand where the entries of an unsealed segment end.
+    private var isAtEnd = false
 
     /// A reader of `<state>/log`. `committed` tells how far the log is complete; nil reads it from the
     /// position file. Does not fail if there is no log yet.
@@ -62,6 +64,7 @@ package final class LogReader {
     /// The next item; nil if there is nothing yet. `isWanted` is asked before a payload is read: false
     /// passes over the entry. Does not wait. Throws only for an I/O error.
     package func next(where isWanted: ((Envelope) -> Bool)? = nil) throws(LogError) -> ReadItem? {
+        isAtEnd = false
         do {
             while true {
                 if current == nil {
@@ -70,12 +73,37 @@ package final class LogReader {
                     try findOrdinal()
                 }
                 guard let limit = try limit() else { return nil }
-                if UInt64(cursor.position) < limit {
+                if UInt64(cursor.position) < limit, !isAtEnd {
                     if let item = try read(limit, isWanted) { return item }
                     continue
                 }
                 guard try leave() else { return nil }
             }
+        } catch {
+            throw .io(error)
+        }
+    }
+
+    /// Finds out now where the cursor stands and what was stored before it, as the first `next` would:
+    /// for a cursor that is to be saved before anything was read. False if the segment that will tell is
+    /// only just made. Throws only for an I/O error.
+    package func locate() throws(LogError) -> Bool {
+        do {
+            guard current == nil else { return true }
+            // A segment may be made, and the oldest be deleted, between one look and the next.
+            for _ in 0..<3 {
+                if try enter(after: cursor) {
+                    if noteEntry() == nil { try findOrdinal() }
+                    return true
+                }
+                guard ordinal == nil, cursor.position == 0 else { return true }
+                // Without a segment `meta` knows how much there ever was.
+                let bytes = try readWhole(storage, LogMeta.name, limit: LogMeta.encodedBytes)
+                guard try segmentNumbers().isEmpty else { continue }
+                ordinal = bytes.flatMap(LogMeta.decode)?.before
+                return true
+            }
+            return false
         } catch {
             throw .io(error)
         }
@@ -114,6 +142,14 @@ package final class LogReader {
     private func stepOver(_ limit: UInt64) throws(SystemError) -> ReadItem? {
         let position = UInt64(cursor.position)
         let nonce = current?.nonce
+        if current?.ends.footer == nil {
+            // What was read ahead of the committed position may be older than what stands there now.
+            current?.scanner.forget()
+            if try sealedMeanwhile() { return nil }
+            if try current?.scanner.envelope(at: position, nonce: nonce, limit: limit) != nil {
+                return nil
+            }
+        }
         let found = try current?.scanner.resynchronise(
             from: position + 8, nonce: nonce, limit: limit)
         let start = cursor
@@ -121,19 +157,35 @@ package final class LogReader {
             cursor = LogOffset(segment: start.segment, position: UInt32(found))
             return .damaged(DamagedRange(from: start, count: found - position))
         }
-        cursor = LogOffset(segment: start.segment, position: UInt32(min(limit, UInt64(UInt32.max))))
         var damageEnd = limit
         if committedSeen.segment == start.segment {
             // Up to the committed position all bytes should be entries, zeros too.
             damageEnd = min(limit, try current?.file.size() ?? limit)
         } else if current?.ends.footer == nil {
-            // Zeros that were made ready, or the footer that is being written, end the entries.
-            if try current?.scanner.isFooter(at: position) ?? false { return nil }
+            // Zeros that were made ready, or the footer that is being written, end the entries. The cursor
+            // stays: there the footer will stand.
+            let isFooter = try current?.scanner.isFooter(at: position) ?? false
             damageEnd = try current?.scanner.contentEnd(position..<limit) ?? position
+            if isFooter || damageEnd == position {
+                current?.scanner.forget()
+                isAtEnd = true
+                return nil
+            }
         }
         current?.scanner.forget()
+        cursor = LogOffset(segment: start.segment, position: UInt32(min(limit, UInt64(UInt32.max))))
         if damageEnd <= position { return nil }
         return .damaged(DamagedRange(from: start, count: damageEnd - position))
+    }
+
+    /// Whether the current segment, unsealed when it was entered, has a footer now.
+    private func sealedMeanwhile() throws(SystemError) -> Bool {
+        guard let segment = current, segment.ends.footer == nil else { return false }
+        let ends = try SegmentEnds.read(segment.file, number: segment.number)
+        guard let end = ends.footer?.summary.entriesEnd else { return false }
+        current?.ends = ends
+        isAtEnd = end <= cursor.position
+        return true
     }
 
     // MARK: Segments
@@ -141,7 +193,7 @@ package final class LogReader {
     /// Up to where the current segment may be read; nil if not at all yet.
     private func limit() throws(SystemError) -> UInt64? {
         guard let segment = current else { return nil }
-        if committedSeen <= cursor { committedSeen = try committedNow() ?? .none }
+        if committedSeen <= cursor { committedSeen = try committedNow() ?? committedSeen }
         if committedSeen.segment == segment.number { return UInt64(committedSeen.position) }
         if committedSeen.segment < segment.number {
             // Without a position file (a copied directory, say) the file itself must tell.
@@ -161,29 +213,47 @@ package final class LogReader {
         guard committedSeen.segment > segment.number || committedSeen == .none else {
             return false
         }
+        // Once there is a later segment this one grows no more: what was read of it before may be too old.
+        let numbers = try segmentNumbers()
         // The footer may be new, or be gone because the segment was continued after an orderly end.
         let ends = try SegmentEnds.read(segment.file, number: segment.number)
-        let known = segment.ends.footer?.summary.entriesEnd
-        if let end = ends.footer?.summary.entriesEnd, end != known {
+        let end = ends.footer?.summary.entriesEnd
+        if end != segment.ends.footer?.summary.entriesEnd {
             current?.ends = ends
-            if end > cursor.position { return true }
+            current?.scanner.forget()
+            if UInt64(cursor.position) < end.map(UInt64.init) ?? ends.fileBytes {
+                isAtEnd = false
+                return true
+            }
         }
-        let numbers = try segmentNumbers()
         guard numbers.contains(where: { $0 > segment.number }) else { return false }
+        if ends.footer == nil, committedSeen == .none {
+            current?.scanner.forget()
+            let limit = ends.fileBytes
+            if try current?.scanner.envelope(
+                at: UInt64(cursor.position), nonce: segment.nonce, limit: limit) != nil
+            {
+                isAtEnd = false
+                return true
+            }
+        }
         lostPlace = lossCause(of: segment.number, numbers)
         cursor = LogOffset(segment: segment.number + 1, position: 0)
         current = nil
+        isAtEnd = false
         return true
     }
 
     /// Opens the segment of the cursor, or the first behind it; false if there is none yet.
     private func enter(after place: LogOffset) throws(SystemError) -> Bool {
-        committedSeen = try committedNow() ?? .none
+        committedSeen = try committedNow() ?? committedSeen
         while true {
             let numbers = try segmentNumbers()
             guard let number = numbers.first(where: { $0 >= place.segment }) else { return false }
             if number != place.segment, place.position > 0 {
                 lostPlace = lossCause(of: place.segment, numbers)
+            } else if place == .none, ordinal != nil {
+                lostPlace = .expired
             }
             let file: any StorageFile
             do {
@@ -345,6 +415,7 @@ package final class LogReader {
                 current = nil
                 cursor = LogOffset(segment: number, position: 0)
                 ordinal = nil
+                isAtEnd = false
                 var places: [(LogOffset, Int)] = []
                 while try enterOnly(number) {
                     guard let limit = try limit(), UInt64(cursor.position) < limit else { break }
@@ -358,6 +429,7 @@ package final class LogReader {
                         cursor = envelope.next
                     } else {
                         _ = try stepOver(limit)
+                        if isAtEnd { break }
                     }
                 }
                 for (offset, records) in places.reversed() where found < count {

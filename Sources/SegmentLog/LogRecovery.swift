@@ -50,6 +50,7 @@ struct LogRecovery {
     let storage: any Storage
     let quarantine: Quarantine
     let limits: LogLimits
+    let random: RandomSource
 
     func run() throws(SystemError) -> RecoveredLog {
         var log = try start()
@@ -74,13 +75,19 @@ struct LogRecovery {
         highest = max(highest, UInt64(log.left?.committed.segment ?? 0))
         log.nextNumber = max(log.meta.nextSegment, highest + 1)
         log.report.clean = log.meta.clean && log.toSeal.isEmpty
+        // Where the newest segment ends, lost entries may have stood. A gap in the numbers keeps it from being
+        // continued after an orderly end too, if nothing is stored until then.
+        if !log.report.clean, !numbers.isEmpty { log.nextNumber = max(log.nextNumber, highest + 2) }
         if !log.report.clean || log.stored != log.reached { log.resumable = nil }
         return log
     }
 
     /// What was there when the last agent ended and is not any more.
     private func noteLostEnd(_ numbers: [SegmentNumber], _ log: inout RecoveredLog) {
-        if let synced = log.left?.synced, synced.position > 0, !numbers.contains(synced.segment) {
+        // If all that is there is above it, retention took it before the next sync was told.
+        if let synced = log.left?.synced, synced.position > 0, !numbers.contains(synced.segment),
+            numbers.first.map({ $0 < synced.segment }) ?? true
+        {
             log.report.damaged.append(
                 DamagedRange(
                     from: LogOffset(segment: synced.segment, position: 0),
@@ -111,7 +118,8 @@ struct LogRecovery {
             found = try SegmentEnds.read(storage.open(name, .read), number: number).header?.logID
         }
         let meta = LogMeta(
-            logID: found ?? ID128.random(), nextSegment: 1, clean: false, before: LogOrdinal())
+            logID: found ?? ID128(high: random(), low: random() | 1), nextSegment: 1, clean: false,
+            before: LogOrdinal())
         var log = RecoveredLog(meta: meta, dedupe: dedupe)
         log.report.created = bytes == nil && found == nil
         if bytes != nil {
@@ -202,7 +210,34 @@ struct LogRecovery {
             }
             position = at + UInt64(envelope.entryBytes)
         }
+        try renew(file, contents.summary, into: &log)
         try cut(file, &scanner, size: size, contents: contents, into: &log)
+    }
+
+    /// Writes again what no sync was ever known to have brought to the device. If the last agent's sync
+    /// failed, the kernel took these bytes for written: another sync would do nothing, and succeed.
+    private func renew(
+        _ file: any StorageFile, _ summary: SegmentSummary, into log: inout RecoveredLog
+    ) throws(SystemError) {
+        let synced = try LogPosition.read(storage)?.synced ?? .none
+        guard synced.segment <= summary.number else { return }
+        var position = synced.segment == summary.number ? UInt64(synced.position) : 0
+        let end = UInt64(summary.entriesEnd)
+        var buffer = [UInt8](repeating: 0, count: SegmentScanner.windowBytes)
+        while position < end {
+            let piece = Int(min(UInt64(buffer.count), end - position))
+            let got = try file.read(into: &buffer, range: 0..<piece, at: position)
+            if got == 0 { return }
+            do {
+                try file.write(buffer.span.bytes.extracting(0..<got), at: position)
+            } catch {
+                // A file system that copies on write may want space for it.
+                guard error.isOutOfSpace else { throw error }
+                log.report.problems.append("no space to write the end of a segment again")
+                return
+            }
+            position += UInt64(got)
+        }
     }
 
     private func nextEntry(
@@ -230,7 +265,9 @@ struct LogRecovery {
         let end = UInt64(contents.summary.entriesEnd)
         let contentEnd = size > end ? try scanner.contentEnd(end..<size) : end
         let from = LogOffset(segment: number, position: UInt32(end))
-        if log.wasSafe(from), max(contentEnd, log.safeEnd(number)) > end {
+        // A footer that was not written to its end is no entry that was lost.
+        let isFooter = try scanner.isFooter(at: end)
+        if log.wasSafe(from), !isFooter, max(contentEnd, log.safeEnd(number)) > end {
             let lostEnd = max(contentEnd, log.safeEnd(number))
             try noteDamage(DamagedRange(from: from, count: lostEnd - end), file, into: &log)
         } else if contentEnd > end {
@@ -267,7 +304,12 @@ struct LogRecovery {
                 log.report.problems.append("no space for a copy of \(range); left in its place")
                 return
             }
-            log.report.damaged.append(range)
+            // Not even a whole header: the agent died when it made the file.
+            if end <= UInt64(SegmentHeader.encodedBytes) {
+                log.report.tornTails.append(range)
+            } else {
+                log.report.damaged.append(range)
+            }
         }
         try storage.remove(SegmentName.make(number))
     }

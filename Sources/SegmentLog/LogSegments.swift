@@ -33,7 +33,8 @@ extension LogWriter {
     /// Writes `meta` as it is now.
     func writeMeta() throws(SystemError) {
         metaVersion += 1
-        try metaFile.write(meta, version: metaVersion)
+        try metaFile.write(meta.encode(), version: metaVersion)
+        savedBefore = .further(savedBefore, meta.before)
     }
 
     /// False if a file of this number is there already: the number is passed over.
@@ -41,9 +42,8 @@ extension LogWriter {
         throws(SystemError) -> Bool
     {
         let name = SegmentName.make(number)
-        var generator = SystemRandomNumberGenerator()
         let header = SegmentHeader(
-            logID: logID, number: number, nonce: generator.next(), created: now, before: before)
+            logID: logID, number: number, nonce: random(), created: now, before: before)
         let file: any StorageFile
         do {
             file = try storage.open(name, .createNew)
@@ -113,6 +113,7 @@ extension LogWriter {
 
     private func delete(_ oldest: SegmentInfo) -> Bool {
         let number = oldest.summary.number
+        guard isRememberedElsewhere(oldest.summary) else { return false }
         if segments.count == 1, active == nil {
             // A position in a segment that is gone would look like damage to the next start.
             committed = LogOffset(
@@ -121,6 +122,13 @@ extension LogWriter {
             writePosition()
         }
         do {
+            if segments.count == 1, active == nil {
+                // With the last segment goes the only other place that knows how much was ever stored.
+                meta.before = .further(oldest.summary.after, storedAtStart)
+                meta.nextSegment = max(meta.nextSegment, nextNumber)
+                try writeMeta()
+                safeNumbers = max(safeNumbers, meta.nextSegment)
+            }
             try storage.remove(SegmentName.make(number))
         } catch {
             counters.removalsFailed += 1
@@ -129,9 +137,35 @@ extension LogWriter {
         segments.removeFirst()
         sealedTotals.remove(oldest.summary)
         pendingSeals.removeAll { $0.number == number }
-        if segments.isEmpty, active == nil {
-            meta.before = .further(oldest.summary.after, storedAtStart)
-            metaIsStale = true
+        return true
+    }
+
+    /// Whether what only the oldest segment knows survives it: the sequences in its successor's footer or in the
+    /// dedupe checkpoint, the counts in that footer or in `meta`. If not they are saved now, which waits for a
+    /// sync: it comes to this only when the whole cap was written within one interval of syncs. A disk too full
+    /// even for that is cleaned all the same.
+    private func isRememberedElsewhere(_ oldest: SegmentSummary) -> Bool {
+        let end = LogOffset(segment: oldest.number, position: oldest.entriesEnd)
+        func isSafe() -> Bool {
+            if segments.count > 1 { return segments[1].isSealed }
+            return checkpointed >= end
+                && (active == nil || savedBefore.batches >= oldest.after.batches)
+        }
+        if oldest.batches == 0 || isSafe() { return true }
+        do throws(LogError) {
+            try sync()
+        } catch {
+            return false
+        }
+        if isSafe() { return true }
+        let checkpoint = dedupeCheckpoint(upTo: synced)
+        do {
+            try dedupeFile.write(checkpoint.encode(.dedupe), version: dedupeVersion)
+            checkpointed = max(checkpointed, synced)
+            if segments.count == 1, active != nil { try writeMeta() }
+        } catch {
+            counters.postponed += 1
+            return error.isOutOfSpace
         }
         return true
     }
@@ -154,8 +188,11 @@ extension LogWriter {
             guard delete(oldest) else { break }
         }
         enforceCap(ahead: 0)
-        let idle = limits.dedupeAge.nanoseconds
-        dedupe.forget(before: now - min(now, idle))
+        // Who waited for this start comes soon; a clock that is wrong must not make it a stranger.
+        if time.boottime() &- openedAt >= RetentionClock.settleNanoseconds {
+            let idle = limits.dedupeAge.nanoseconds
+            dedupe.forget(before: now - min(now, idle))
+        }
         lookForRoom(now: time.wall())
         do {
             if fullness == nil { try reserve.hold() }
@@ -228,7 +265,9 @@ extension LogWriter {
         if active?.contents.summary.batches == 0 { discardEmpty() } else { rotate() }
         if let job = beginSync(force: true) { finishSync(job.perform()) }
         if let poison { throw .poisoned(poison) }
-        guard pendingSeals.isEmpty else { return }
+        guard pendingSeals.isEmpty else {
+            throw .full(fullness ?? SystemError(errno: SystemError.noSpace, operation: .write))
+        }
         meta.clean = true
         meta.nextSegment = nextNumber
         meta.before = stored

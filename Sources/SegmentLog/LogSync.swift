@@ -17,36 +17,36 @@ package struct SyncJob: Sendable {
     let storage: any Storage
     let target: LogOffset
     let activeFile: (any StorageFile)?
+    let entrySync: EntrySync
     let seals: [PendingSeal]
     let names: UInt64?
     let meta: LogMeta?
-    let metaFile: MetaFile
+    let metaFile: VersionedFile
     let metaVersion: UInt64
     let checkpoint: Checkpoint?
+    let dedupeFile: VersionedFile
+    let dedupeVersion: UInt64
     let bytes: Int
 
     /// Does it. Blocks as long as the device takes.
     package func perform() -> SyncOutcome {
         var outcome = SyncOutcome(target: target, names: names, bytes: bytes)
         do {
-            if names != nil { try storage.syncNames() }
+            try entrySync.run { () throws(SystemError) in
+                if names != nil { try storage.syncNames() }
+                for seal in seals { try seal.file.sync() }
+                try activeFile?.sync()
+            }
+            outcome.isSynced = true
         } catch {
-            // Without a descriptor for the directory no sync was tried: the next one does it.
+            // What the device then has on it is unknown, and a second sync would not tell.
             guard error.isShortage else {
                 outcome.failure = error
                 return outcome
             }
+            // Without a descriptor for the directory no sync was tried: the next one does it.
             outcome.postponed += 1
             outcome.shortage = error
-            return outcome
-        }
-        do {
-            for seal in seals { try seal.file.sync() }
-            try activeFile?.sync()
-            outcome.isSynced = true
-        } catch {
-            // What the device then has on it is unknown, and a second sync would not tell.
-            outcome.failure = error
             return outcome
         }
         // Only now: a footer says that the entries before it are there.
@@ -64,14 +64,14 @@ package struct SyncJob: Sendable {
         }
         if let meta {
             attempt(&outcome) { () throws(SystemError) in
-                try metaFile.write(meta, version: metaVersion)
+                try metaFile.write(meta.encode(), version: metaVersion)
             } onSuccess: {
                 $0.meta = meta
             }
         }
         if let checkpoint {
             attempt(&outcome) { () throws(SystemError) in
-                try CheckpointFile(storage, name: "dedupe", kind: .dedupe).write(checkpoint)
+                try dedupeFile.write(checkpoint.encode(.dedupe), version: dedupeVersion)
             } onSuccess: {
                 $0.checkpointed = checkpoint.offset
             }
@@ -138,18 +138,26 @@ extension LogWriter {
         isSyncing = true
         var checkpoint: Checkpoint?
         if needsCheckpoint {
-            var writer = ByteWriter()
-            dedupe.snapshot.encode(into: &writer)
-            checkpoint = Checkpoint(logID: logID, offset: committed, body: writer.bytes)
+            checkpoint = dedupeCheckpoint(upTo: committed)
         }
         if metaIsStale { metaVersion += 1 }
         let job = SyncJob(
-            storage: storage, target: committed, activeFile: active?.file, seals: pendingSeals,
+            storage: storage, target: committed, activeFile: active?.file, entrySync: entrySync,
+            seals: pendingSeals,
             names: namesSynced < namesVersion ? namesVersion : nil,
             meta: metaIsStale ? meta : nil, metaFile: metaFile, metaVersion: metaVersion,
-            checkpoint: checkpoint, bytes: unsyncedBytes)
+            checkpoint: checkpoint, dedupeFile: dedupeFile, dedupeVersion: dedupeVersion,
+            bytes: unsyncedBytes)
         unsyncedSince = nil
         return job
+    }
+
+    /// The dedupe table as it is now, to be saved; everything below `offset` is in it.
+    func dedupeCheckpoint(upTo offset: LogOffset) -> Checkpoint {
+        dedupeVersion += 1
+        var writer = ByteWriter()
+        dedupe.snapshot.encode(into: &writer)
+        return Checkpoint(logID: logID, offset: offset, body: writer.bytes)
     }
 
     /// Takes back what came of the job that `beginSync` gave. A failed sync poisons the writer.
@@ -176,6 +184,7 @@ extension LogWriter {
         if let names = outcome.names { namesSynced = max(namesSynced, names) }
         if let written = outcome.meta {
             safeNumbers = max(safeNumbers, written.nextSegment)
+            savedBefore = .further(savedBefore, written.before)
             if written == meta { metaIsStale = false }
         }
         if let offset = outcome.checkpointed {
@@ -196,11 +205,14 @@ extension LogWriter {
         segments[place].fileBytes = bytes
     }
 
-    /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot, `full` if
-    /// descriptors are short and a later call may do it.
+    /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot, `full` if it
+    /// cannot now for want of descriptors.
     package func sync() throws(LogError) {
         var shortage: SystemError?
-        if let job = beginSync() {
+        if isSyncing {
+            // The job on the other thread may have begun before the newest entries: it is no answer.
+            shortage = syncBeside()
+        } else if let job = beginSync() {
             let outcome = job.perform()
             shortage = outcome.shortage
             finishSync(outcome)
@@ -208,6 +220,30 @@ extension LogWriter {
         if let poison { throw .poisoned(poison) }
         if let shortage { throw .full(shortage) }
     }
+
+    /// Syncs the entries while a job is under way; footers, `meta` and checkpoints are left to that job.
+    private func syncBeside() -> SystemError? {
+        guard !isClosed, poison == nil, synced < committed else { return nil }
+        do {
+            try entrySync.run { () throws(SystemError) in
+                if namesSynced < namesVersion { try storage.syncNames() }
+                for seal in pendingSeals { try seal.file.sync() }
+                try active?.file.sync()
+            }
+        } catch {
+            if error.isShortage { return error }
+            poison = error
+            return nil
+        }
+        namesSynced = namesVersion
+        synced = committed
+        writePosition()
+        return nil
+    }
+
+    /// Whether a thread has what another may have to wait for now: a file that both write, or the syncing of
+    /// entries. For those who simulate threads.
+    package var isWaitedFor: Bool { metaFile.isBusy || dedupeFile.isBusy || entrySync.isBusy }
 
     /// Nanoseconds of `boottime` at which a sync is due; nil if nothing waits for one.
     package var syncDue: UInt64? {

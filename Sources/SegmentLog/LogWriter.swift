@@ -39,13 +39,20 @@ package final class LogWriter {
     let storage: any Storage
     let quarantine: Quarantine
     let time: any TimeSource
+    let random: RandomSource
     let dedupe: SharedDedupe
     var meta: LogMeta
     /// All that was stored before this opening: more than the segments say if the log lost its end.
     let storedAtStart: LogOrdinal
-    let metaFile: MetaFile
+    let metaFile: VersionedFile
+    let dedupeFile: VersionedFile
+    let entrySync = EntrySync()
     /// Of the newest copy of `meta` that was handed out to be written.
     var metaVersion: UInt64 = 0
+    /// What the `before` of `meta` on the device says at least.
+    var savedBefore = LogOrdinal()
+    /// Of the newest copy of the dedupe table that was handed out to be written.
+    var dedupeVersion: UInt64 = 0
     var nextNumber: UInt64
     /// No number below it will be used again after loss of power: what `meta` on the device says.
     var safeNumbers: UInt64 = 0
@@ -68,6 +75,8 @@ package final class LogWriter {
     var metaIsStale = false
     var checkpointed: LogOffset
     var checkpointAt: UInt64
+    /// The boottime of this opening.
+    let openedAt: UInt64
     var counters = WriterCounters()
 
     private let lockFile: any StorageFile
@@ -83,7 +92,8 @@ package final class LogWriter {
     /// Opens the log in a state directory, after whatever happened to it. Throws `locked` if another agent
     /// runs, `io` if the device fails; never for what the bytes are. Durable on return: what was recovered.
     package init(
-        state: any Storage, limits given: LogLimits? = nil, time: any TimeSource = SystemTime()
+        state: any Storage, limits given: LogLimits? = nil, time: any TimeSource = SystemTime(),
+        random: @escaping RandomSource = systemRandom
     ) throws(LogError) {
         lockFile = try LogWriter.lock(state)
         do throws(SystemError) {
@@ -97,14 +107,17 @@ package final class LogWriter {
                 storage: try state.directory("quarantine", create: true),
                 bytesMax: limits.quarantineBytesMax)
             self.time = time
+            self.random = random
             reserve = try Reserve(storage, bytes: limits.reserveBytes)
-            let log = try LogRecovery(storage: storage, quarantine: quarantine, limits: limits)
-                .run()
+            let log = try LogRecovery(
+                storage: storage, quarantine: quarantine, limits: limits, random: random
+            ).run()
             recovery = log.report
             logID = log.meta.logID
             meta = log.meta
             storedAtStart = log.stored
-            metaFile = MetaFile(storage)
+            metaFile = VersionedFile(storage, LogMeta.name)
+            dedupeFile = VersionedFile(storage, "dedupe")
             nextNumber = log.nextNumber
             segments = log.segments
             dedupe = SharedDedupe(log.dedupe)
@@ -114,6 +127,7 @@ package final class LogWriter {
                 wall: wall, boottime: boottime,
                 newest: log.segments.map(\.summary.receivedLast).max() ?? 0)
             checkpointAt = boottime
+            openedAt = boottime
             committed = LogWriter.end(of: log)
             synced = .none
             checkpointed = .none
@@ -186,7 +200,10 @@ package final class LogWriter {
             self.safeNumbers = self.meta.nextSegment
         }
         for range in recovery.damaged { counters.note(range) }
-        if let footer = log.resumable, let last = segments.last { try resume(footer, last) }
+        // Without `meta` saying so on the device, a next start would take this life's offsets for unused.
+        if let footer = log.resumable, safeNumbers > 0, let last = segments.last {
+            try resume(footer, last)
+        }
         synced = .none
         if let job = beginSync(force: true) { finishSync(job.perform()) }
         writePosition()

@@ -42,7 +42,12 @@ struct RetentionClock: Sendable {
             anchor = wall
             anchorBoot = boottime
         }
-        return min(reading(boottime), wall)
+        if reading(boottime) > wall {
+            // Stays with it: or what came in meanwhile would be old once the wall is put right.
+            anchor = wall
+            anchorBoot = boottime
+        }
+        return reading(boottime)
     }
 
     private func reading(_ boottime: UInt64) -> UInt64 { anchor &+ (boottime &- anchorBoot) }

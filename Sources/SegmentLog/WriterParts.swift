@@ -1,5 +1,14 @@
 import SystemIO
 
+/// Where names and nonces that no peer can guess come from; a simulation gives its own, to be replayed.
+package typealias RandomSource = @Sendable () -> UInt64
+
+/// The system's generator.
+package let systemRandom: RandomSource = {
+    var generator = SystemRandomNumberGenerator()
+    return generator.next()
+}
+
 /// Sums over the segments that are not written to.
 struct KeptTotals: Sendable {
     var count = LogOrdinal()

@@ -1,5 +1,6 @@
 import ByteCoding
 import SegmentLog
+import SimulationKit
 import Synchronization
 import SystemIO
 import TelemetryBatch
@@ -116,5 +117,82 @@ private final class Sink: Exporter {
         #expect(try source.seek(to: .end).offset == real.log.committed)
         #expect(try source.synced() == real.log.synced)
         #expect(try source.backlogRecords() == nil)
+    }
+}
+
+@Suite struct NewCursorTests {
+    let disk = MemoryDisk()
+
+    private func write(_ log: LogWriter, _ sequences: ClosedRange<UInt64>) {
+        for sequence in sequences {
+            let payload = [UInt8](repeating: 1, count: 900)
+            _ = log.append([
+                AppendRequest(
+                    payload: payload, payloadCRC: crc32c(payload.span.bytes), peer: .unknown,
+                    receiver: .socket, producer: ID128(high: 1, low: 1), sequence: sequence,
+                    records: 2, spans: 0, logs: 2, earliest: 1, latest: 1, traceIDs: [])
+            ])
+        }
+    }
+
+    @Test func `what expires before the first batch is read is counted`() throws {
+        var limits = LogLimits(
+            capBytes: 16_384, space: StorageSpace(total: 1 << 30, available: 1 << 30))
+        limits.segmentBytes = 4096
+        let log = try LogWriter(state: disk.root, limits: limits, time: ManualTime())
+        let source = try LogSource(state: disk.root, progress: nil)
+        let place = try source.seek(to: .beginning)
+        #expect(place.ordinal == LogOrdinal())
+        write(log, 1...60)
+        try log.sync()
+        try source.seek(to: place)
+        guard case .lost(.expired, let records, _, _) = try source.next() else {
+            Issue.record("nothing was missed")
+            return
+        }
+        #expect(UInt64(records) == log.statistics.expired.records)
+    }
+
+    /// Does something when the log's directory is listed for the second time.
+    private final class AtSecondList: FaultPlan {
+        private let body: @Sendable () -> Void
+        // Guards how often it was listed.
+        private let lists = Mutex(0)
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+        func fault(at event: DiskEvent) -> DiskFault {
+            guard event.operation == .list, event.name == "log" else { return .none }
+            let count = lists.withLock { lists in
+                lists += 1
+                return lists
+            }
+            if count == 2 { body() }
+            return .none
+        }
+    }
+
+    @Test func `a segment that is made while a new cursor is has its place in it`() throws {
+        let log = try LogWriter(
+            state: disk.root,
+            limits: LogLimits(
+                capBytes: 1 << 20, space: StorageSpace(total: 1 << 30, available: 1 << 30)))
+        nonisolated(unsafe) let test = (self, log)
+        let source = try LogSource(state: disk.startProcess(), progress: nil)
+        disk.setPlan(AtSecondList { test.0.write(test.1, 1...2) })
+        let place = try source.seek(to: .beginning)
+        disk.setPlan(nil)
+        #expect(log.statistics.stored.batches == 2)
+        #expect(place.ordinal == LogOrdinal())
+    }
+
+    @Test func `a damaged meta does not keep an exporter from the log`() throws {
+        let log = try LogWriter(
+            state: disk.root,
+            limits: LogLimits(
+                capBytes: 1 << 20, space: StorageSpace(total: 1 << 30, available: 1 << 30)))
+        write(log, 1...2)
+        disk.put("log/meta", [1, 2, 3])
+        let source = try LogSource(state: disk.root, progress: nil)
+        #expect(source.logID == log.logID.hex)
     }
 }

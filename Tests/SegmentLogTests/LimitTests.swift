@@ -1,4 +1,5 @@
 import ByteCoding
+import SimulationKit
 import SystemIO
 import Testing
 
@@ -96,6 +97,35 @@ import Testing
             log.maintain()
         }
         #expect(try readAll(disk.root).batches.count == 20)
+    }
+
+    @Test func `what came in while the clock was wrong stays for a day when it is put right`()
+        throws
+    {
+        let log = try open()
+        time.advance(5)
+        log.maintain()
+        time.step(-30 * 86_400)
+        for sequence in 1...20 {
+            try log.store(request(UInt64(sequence), bytes: 300))
+            time.advance(60)
+            log.maintain()
+        }
+        time.step(30 * 86_400)
+        log.maintain()
+        pass(86_000, log)
+        #expect(try readAll(disk.root).batches.count == 20)
+    }
+
+    @Test func `a clock that jumped before a start makes no producer a stranger`() throws {
+        var log = try open()
+        try log.store(request(3))
+        time.step(30 * 86_400)
+        try log.store(request(1, producer: 7))
+        disk.killProcess()
+        log = try open()
+        log.maintain()
+        #expect(try log.store(request(3)) == nil)
     }
 
     @Test func `a sleep of weeks deletes nothing on the spot`() throws {

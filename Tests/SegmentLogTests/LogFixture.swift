@@ -3,19 +3,6 @@ import SystemIO
 
 @testable import SegmentLog
 
-/// A small deterministic generator: tests print its seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
-    }
-}
-
 /// A batch as a test hands it over: the payload says who and which it is.
 func request(
     _ sequence: UInt64, producer: UInt64 = 1, uid: UInt32 = 1000, bytes: Int = 40,
