@@ -145,6 +145,13 @@ let package = Package(
         .target(
             name: "SimulationKit", dependencies: ["SystemIO"], path: "Tests/SimulationKit",
             swiftSettings: strict),
+        // The log, its readers and the exporters' cursors on a simulated disk; no product.
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "SimulationKit", "SegmentLog", "Export", "Receive", "TelemetryBatch",
+                "ByteCoding", "SystemIO",
+            ], path: "Tests/Simulator", exclude: ["planted"], swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),
@@ -155,6 +162,9 @@ let package = Package(
         .testTarget(
             name: "SegmentLogTests",
             dependencies: ["SegmentLog", "ByteCoding", "SystemIO", "SimulationKit"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["simulate", "SimulationKit"],
             swiftSettings: strict),
         .testTarget(
             name: "CodexTelemetryTests",

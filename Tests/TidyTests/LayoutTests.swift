@@ -13,7 +13,10 @@ import Testing
 
     @Test func `tests mirror the targets`() throws {
         let targets = Set(try Repository.names(in: "Sources"))
-        let beside: Set = ["TidyTests", "EndToEnd", "Witness", "SimulationKit", "Damage"]
+        let beside: Set = [
+            "TidyTests", "EndToEnd", "Witness", "SimulationKit", "Damage", "Simulator",
+            "SimulatorTests",
+        ]
         for folder in try Repository.names(in: "Tests") where !beside.contains(folder) {
             #expect(folder.hasSuffix("Tests") && targets.contains(String(folder.dropLast(5))))
         }
