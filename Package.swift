@@ -4,7 +4,21 @@ import PackageDescription
 // Data flows down this list of targets; imports point up it. A target exists because it forbids an
 // import that someone would be tempted to write: see contrib/decisions/0002.
 
-let strict: [SwiftSetting] = [
+// contrib/fuzz, which names libFuzzer's library: our own modules, and only they, are compiled for it,
+// with the lines counted that an input reaches. One flag with both sanitizers: of two flags the
+// compiler takes the last.
+let libFuzzer = Context.environment["CODEX_TELEMETRY_FUZZ"]
+let isFuzzing = libFuzzer != nil
+let fuzzed: [SwiftSetting] = [
+    .unsafeFlags([
+        "-sanitize=fuzzer,address", "-profile-generate", "-profile-coverage-mapping", "-g",
+        "-enable-testing",
+    ])
+]
+let fuzzedC: [CSetting]? =
+    isFuzzing ? [.unsafeFlags(["-fsanitize=fuzzer-no-link,address", "-g"])] : nil
+
+let language: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
@@ -12,6 +26,7 @@ let strict: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
     .treatAllWarnings(as: .error),
 ]
+let strict = (isFuzzing ? fuzzed : []) + language
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
@@ -40,10 +55,10 @@ let package = Package(
     ],
     targets: [
         // Bytes.
-        .target(name: "CByteCoding"),
+        .target(name: "CByteCoding", cSettings: fuzzedC),
         .target(name: "ByteCoding", dependencies: ["CByteCoding"], swiftSettings: strict),
         // The only system calls and unsafe code.
-        .target(name: "CSystemIO"),
+        .target(name: "CSystemIO", cSettings: fuzzedC),
         .target(name: "SystemIO", dependencies: ["CSystemIO"], swiftSettings: strict),
         // Where an agent's sockets, state and configuration are: one answer for client, CLI and agent.
         .target(name: "Places", dependencies: ["SystemIO"], swiftSettings: strict),
@@ -212,3 +227,31 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+// The fuzz targets need libFuzzer and every module compiled for it, so they are there for
+// contrib/fuzz alone. They take the batches' models from TelemetryBatchTests, which then has to go.
+if let libFuzzer {
+    package.targets.removeAll { $0.type == .test }
+    package.targets += [
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Receive",
+                "Export", "JournalExport", "Meaning", "Inspect", "Control", "Agent",
+                "CodexTelemetry", logging,
+            ], path: "Tests",
+            exclude: ["Fuzz/README.md", "Fuzz/fuzz.dict", "Fuzz/planted"],
+            sources: [
+                "Fuzz", "TelemetryBatchTests/BatchModel.swift",
+                "TelemetryBatchTests/ModelReading.swift",
+                "TelemetryBatchTests/ModelWriting.swift", "TelemetryBatchTests/ModelJSON.swift",
+            ],
+            // What an input reaches here is no news to the fuzzer.
+            swiftSettings: [.unsafeFlags(["-sanitize=address", "-g"])] + language,
+            linkerSettings: [
+                .unsafeFlags([
+                    "-sanitize=address", "-profile-generate", libFuzzer, "-lstdc++",
+                ])
+            ])
+    ]
+}

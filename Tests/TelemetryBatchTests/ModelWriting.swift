@@ -16,11 +16,23 @@ extension BatchModel {
     }
 
     func encoded(with builder: inout BatchBuilder) -> [UInt8] {
+        guard let bytes = encodedIfItFits(with: &builder) else {
+            preconditionFailure("the model fits into a batch")
+        }
+        return bytes
+    }
+
+    /// The batch, nil if it would pass a limit.
+    func encodedIfItFits() -> [UInt8]? {
+        var builder = BatchBuilder(producer: header.producer)
+        return encodedIfItFits(with: &builder)
+    }
+
+    private func encodedIfItFits(with builder: inout BatchBuilder) -> [UInt8]? {
         builder.begin(baseTime: header.baseTime, resource: resource)
         var entered = EnteredTables()
         for record in records {
-            let result = write(record, &builder, &entered)
-            precondition(result == .appended, "the model fits into a batch")
+            guard write(record, &builder, &entered) == .appended else { return nil }
         }
         return builder.finish(
             sequence: header.sequence, samplingThreshold: header.samplingThreshold,
