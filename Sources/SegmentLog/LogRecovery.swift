@@ -22,6 +22,8 @@ struct RecoveredLog {
     var report = RecoveryReport()
     /// The newest segment's footer after an orderly end: it may be cut off and the segment continued.
     var resumable: SegmentFooter?
+    /// Entries that could not be written again yet.
+    var renewals: [Renewal] = []
     /// Segments without a footer, ended and ready for one.
     var toSeal: [(file: any StorageFile, contents: SegmentContents)] = []
 
@@ -214,29 +216,22 @@ struct LogRecovery {
         try cut(file, &scanner, size: size, contents: contents, into: &log)
     }
 
-    /// Writes again what no sync was ever known to have brought to the device. If the last agent's sync
-    /// failed, the kernel took these bytes for written: another sync would do nothing, and succeed.
+    /// Writes again what no sync was ever known to have brought to the device.
     private func renew(
         _ file: any StorageFile, _ summary: SegmentSummary, into log: inout RecoveredLog
     ) throws(SystemError) {
         let synced = try LogPosition.read(storage)?.synced ?? .none
         guard synced.segment <= summary.number else { return }
-        var position = synced.segment == summary.number ? UInt64(synced.position) : 0
-        let end = UInt64(summary.entriesEnd)
-        var buffer = [UInt8](repeating: 0, count: SegmentScanner.windowBytes)
-        while position < end {
-            let piece = Int(min(UInt64(buffer.count), end - position))
-            let got = try file.read(into: &buffer, range: 0..<piece, at: position)
-            if got == 0 { return }
-            do {
-                try file.write(buffer.span.bytes.extracting(0..<got), at: position)
-            } catch {
-                // A file system that copies on write may want space for it.
-                guard error.isOutOfSpace else { throw error }
-                log.report.problems.append("no space to write the end of a segment again")
-                return
-            }
-            position += UInt64(got)
+        let start = synced.segment == summary.number ? UInt64(synced.position) : 0
+        guard start < UInt64(summary.entriesEnd) else { return }
+        let renewal = Renewal(file: file, range: start..<UInt64(summary.entriesEnd))
+        do {
+            try renewal.perform()
+        } catch {
+            // Nothing counts as synced before it is done.
+            guard error.isOutOfSpace else { throw error }
+            log.report.problems.append("no space to write the end of a segment again")
+            log.renewals.append(renewal)
         }
     }
 

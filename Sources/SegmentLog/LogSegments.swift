@@ -115,11 +115,7 @@ extension LogWriter {
         let number = oldest.summary.number
         guard isRememberedElsewhere(oldest.summary) else { return false }
         if segments.count == 1, active == nil {
-            // A position in a segment that is gone would look like damage to the next start.
-            committed = LogOffset(
-                segment: SegmentNumber(truncatingIfNeeded: nextNumber), position: 0)
-            synced = committed
-            writePosition()
+            goBehindAll()
         }
         do {
             if segments.count == 1, active == nil {
@@ -140,6 +136,15 @@ extension LogWriter {
         return true
     }
 
+    /// Without a segment the log goes on at the beginning of the next: a position in one that is gone would look
+    /// like damage to the next start.
+    private func goBehindAll() {
+        committed = LogOffset(
+            segment: SegmentNumber(truncatingIfNeeded: nextNumber), position: 0)
+        synced = committed
+        writePosition()
+    }
+
     /// Whether what only the oldest segment knows survives it: the sequences in its successor's footer or in the
     /// dedupe checkpoint, the counts in that footer or in `meta`. If not they are saved now, which waits for a
     /// sync: it comes to this only when the whole cap was written within one interval of syncs. A disk too full
@@ -155,6 +160,7 @@ extension LogWriter {
         do throws(LogError) {
             try sync()
         } catch {
+            if case .full(let reason) = error { return reason.isOutOfSpace }
             return false
         }
         if isSafe() { return true }
@@ -281,6 +287,8 @@ extension LogWriter {
     private func discardEmpty() {
         guard let empty = active else { return }
         active = nil
+        // Retention may have taken the segment of the position.
+        if segments.isEmpty { goBehindAll() }
         do {
             try storage.remove(SegmentName.make(empty.contents.summary.number))
         } catch {

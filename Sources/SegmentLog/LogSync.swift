@@ -18,6 +18,7 @@ package struct SyncJob: Sendable {
     let target: LogOffset
     let activeFile: (any StorageFile)?
     let entrySync: EntrySync
+    let renewals: [Renewal]
     let seals: [PendingSeal]
     let names: UInt64?
     let meta: LogMeta?
@@ -31,6 +32,17 @@ package struct SyncJob: Sendable {
     /// Does it. Blocks as long as the device takes.
     package func perform() -> SyncOutcome {
         var outcome = SyncOutcome(target: target, names: names, bytes: bytes)
+        do {
+            try renew(&outcome)
+        } catch {
+            guard error.isOutOfSpace else {
+                outcome.failure = error
+                return outcome
+            }
+            outcome.postponed += 1
+            outcome.shortage = error
+            return outcome
+        }
         do {
             try entrySync.run { () throws(SystemError) in
                 if names != nil { try storage.syncNames() }
@@ -77,6 +89,19 @@ package struct SyncJob: Sendable {
             }
         }
         return outcome
+    }
+
+    private func renew(_ outcome: inout SyncOutcome) throws(SystemError) {
+        for renewal in renewals {
+            do {
+                try renewal.perform()
+            } catch {
+                guard error.isOutOfSpace else { throw error }
+                outcome.wantsReserve = true
+                try storage.remove(Reserve.name)
+                try renewal.perform()
+            }
+        }
     }
 
     /// Cleaning up must be possible on a full disk: a failure for want of space is tried again without the
@@ -143,7 +168,7 @@ extension LogWriter {
         if metaIsStale { metaVersion += 1 }
         let job = SyncJob(
             storage: storage, target: committed, activeFile: active?.file, entrySync: entrySync,
-            seals: pendingSeals,
+            renewals: renewals, seals: pendingSeals,
             names: namesSynced < namesVersion ? namesVersion : nil,
             meta: metaIsStale ? meta : nil, metaFile: metaFile, metaVersion: metaVersion,
             checkpoint: checkpoint, dedupeFile: dedupeFile, dedupeVersion: dedupeVersion,
@@ -177,6 +202,7 @@ extension LogWriter {
             return
         }
         syncNotBefore = 0
+        renewals = []
         counters.syncs += 1
         synced = max(synced, outcome.target)
         unsyncedBytes -= min(unsyncedBytes, outcome.bytes)
@@ -206,7 +232,7 @@ extension LogWriter {
     }
 
     /// Makes everything committed survive loss of power. Blocks. Throws `poisoned` if it cannot, `full` if it
-    /// cannot now for want of descriptors.
+    /// cannot now for want of descriptors or space.
     package func sync() throws(LogError) {
         var shortage: SystemError?
         if isSyncing {
@@ -224,6 +250,9 @@ extension LogWriter {
     /// Syncs the entries while a job is under way; footers, `meta` and checkpoints are left to that job.
     private func syncBeside() -> SystemError? {
         guard !isClosed, poison == nil, synced < committed else { return nil }
+        guard renewals.isEmpty else {
+            return SystemError(errno: SystemError.noSpace, operation: .write)
+        }
         do {
             try entrySync.run { () throws(SystemError) in
                 if namesSynced < namesVersion { try storage.syncNames() }

@@ -47,6 +47,8 @@ package final class LogWriter {
     let metaFile: VersionedFile
     let dedupeFile: VersionedFile
     let entrySync = EntrySync()
+    /// Done by the next sync; until it is, nothing new counts as synced.
+    var renewals: [Renewal]
     /// Of the newest copy of `meta` that was handed out to be written.
     var metaVersion: UInt64 = 0
     /// What the `before` of `meta` on the device says at least.
@@ -121,6 +123,7 @@ package final class LogWriter {
             nextNumber = log.nextNumber
             segments = log.segments
             dedupe = SharedDedupe(log.dedupe)
+            renewals = log.renewals
             let wall = time.wall()
             let boottime = time.boottime()
             clock = RetentionClock(
@@ -204,7 +207,8 @@ package final class LogWriter {
         if let footer = log.resumable, safeNumbers > 0, let last = segments.last {
             try resume(footer, last)
         }
-        synced = .none
+        // What was safe before is still.
+        synced = renewals.isEmpty ? .none : min(log.left?.synced ?? .none, committed)
         if let job = beginSync(force: true) { finishSync(job.perform()) }
         writePosition()
         maintain()

@@ -95,12 +95,15 @@ struct SegmentScanner {
         return crc == envelope.payloadCRC ? bytes : nil
     }
 
-    /// Whether a footer begins here, as far as its first bytes tell.
+    /// Whether a footer begins here, as far as its first bytes tell: those that are there, if a write of it was
+    /// cut short.
     mutating func isFooter(at position: UInt64) throws(SystemError) -> Bool {
         let range = try load(position, 4, limit: .max)
-        guard range.count == 4 else { return false }
-        let magic = window[range].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        return magic == SegmentFooter.magic
+        let bytes = Array(window[range])
+        guard let last = bytes.lastIndex(where: { $0 != 0 }) else { return false }
+        return bytes[...last].enumerated().allSatisfy { index, byte in
+            byte == UInt8(truncatingIfNeeded: SegmentFooter.magic >> (8 * UInt32(index)))
+        }
     }
 
     /// The first position from `start` on, below `limit`, where an entry begins; nil if there is none.

@@ -238,6 +238,68 @@ import Testing
         disk.setPlan(nil)
     }
 
+    private final class WritesFail: FaultPlan {
+        func fault(at event: DiskEvent) -> DiskFault {
+            event.operation == .write && event.name.hasSuffix(".segment")
+                ? .short(0, errno: 28) : .none
+        }
+    }
+
+    @Test func `what could not be written again for want of space does not count as synced`() throws
+    {
+        let first = disk.startProcess()
+        var log = try open(smallLimits(), first)
+        try log.store(request(1))
+        disk.setPlan(OneSyncFails(1))
+        #expect(throws: LogError.self) { try log.sync() }
+        disk.kill(first.process)
+        // A file system that copies on write, and is full.
+        disk.setPlan(WritesFail())
+        log = try open(smallLimits(), disk.startProcess())
+        #expect(log.synced < log.committed)
+        #expect(throws: LogError.self) { try log.sync() }
+        disk.setPlan(nil)
+        try log.sync()
+        #expect(log.synced == log.committed)
+        var generator = SeededGenerator(seed: 1)
+        disk.powerFails(&generator, .nothing)
+        log = try open(smallLimits(), disk.startProcess())
+        #expect(try readAll(disk.root).texts == ["1000/1/1"])
+    }
+
+    @Test func `an end without a segment leaves no position in one that is gone`() throws {
+        var log = try open()
+        try log.store(request(1))
+        for _ in 0..<(7 * 144) {
+            time.advance(600)
+            log.maintain()
+        }
+        // A segment that was made and got nothing, as when its first write fails.
+        try log.openSegment(time.wall())
+        for _ in 0..<20 {
+            time.advance(600)
+            log.maintain()
+        }
+        #expect(log.statistics.kept == LogOrdinal())
+        try log.close()
+        disk.killProcess()
+        log = try open()
+        #expect(log.recovery.damaged.isEmpty)
+        #expect(log.statistics.stored.batches == 1)
+    }
+
+    @Test func `a footer of which two bytes were written is no damage`() throws {
+        let log = try open()
+        disk.remove("log/position")
+        try log.store(request(1))
+        let bytes = try #require(disk.content("log/0000000001.segment"))
+        let end = Int(log.committed.position)
+        disk.put("log/0000000001.segment", Array(bytes[..<end]) + [0x43, 0x58, 0, 0])
+        disk.put("log/0000000002.segment", [])
+        let reader = try LogReader(state: disk.root, at: .beginning)
+        #expect(try readOn(reader).damaged.isEmpty)
+    }
+
     @Test func `loss of power is not counted as retention`() throws {
         var log = try open()
         try log.store(request(1))

@@ -254,6 +254,8 @@ extension Simulation {
         trace.note("a bit flips in \(path) at \(position)")
         guard isSegment else {
             flipsElsewhere += 1
+            // With `meta` go the numbers of files that never held anything.
+            spentSegments = min(spentSegments, oracle.highestOffset.segment)
             return
         }
         oracle.flips.append(place)

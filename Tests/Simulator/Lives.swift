@@ -23,12 +23,12 @@ extension Simulation {
             tallies[.failedStarts] += 1
             if powerIsFailing { losePower() }
             powerIsFailing = false
+            noteFailedStart()
         }
         isStartCalm = false
         guard violation == nil else { return }
         guard let agent else { return fail("the agent did not start in 40 attempts") }
         tallies[.starts] += 1
-        lastStep = nil
         tallies[.tornTails] += agent.writer.recovery.tornTails.count
         reconcile(agent)
         if sinks.indices.contains(where: { agent.exporters[$0] == nil }), !hasCursors {
@@ -52,10 +52,7 @@ extension Simulation {
                 state: storage, limits: weather.limits, time: time,
                 random: { [unowned self] in random.next() })
             noteSegments()
-            guard !disk.isDead(storage.process) else {
-                noteFailedStart()
-                return false
-            }
+            guard !disk.isDead(storage.process) else { return false }
             agent = SimulatedAgent(writer, storage, disk, exporters: sinks.count)
             return true
         } catch {
@@ -63,7 +60,6 @@ extension Simulation {
             if struck == 0 {
                 fail("the start is blocked: \(error), \(disk.refusals - refusals) refusals")
             }
-            noteFailedStart()
             disk.kill(storage.process)
             return false
         }

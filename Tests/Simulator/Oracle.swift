@@ -138,14 +138,28 @@ struct Oracle {
             // Retention had deleted it, or a flipped bit has hidden that it was safe: its sequence may
             // have been saved, or not.
             guard
-                removed.contains(offset.segment) || removedInDoubt.contains(offset.segment)
-                    || destroyed.contains(offset),
+                wasRemoved(offset.segment) || destroyed.contains(offset),
                 let batch = entries[offset]?.batch
             else {
                 continue
             }
             doubtful[batch.key] = max(doubtful[batch.key] ?? 0, batch.sequence)
         }
+        rebuild(kept)
+    }
+
+    /// Whether the agent removed its file, or what may have been left of it.
+    func wasRemoved(_ segment: SegmentNumber) -> Bool {
+        removed.contains(segment) || removedInDoubt.contains(segment)
+    }
+
+    /// One that was taken for lost is there.
+    mutating func comesBack(_ offset: LogOffset) {
+        entries[offset]?.isLost = false
+        rebuild((order + [offset]).sorted())
+    }
+
+    private mutating func rebuild(_ kept: [LogOffset]) {
         order = []
         recordsBefore = []
         records = 0

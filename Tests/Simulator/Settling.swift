@@ -72,7 +72,7 @@ extension Simulation {
                 fail("\(sink.name) never delivered \(offset): \(snapshot)")
             }
             guard !hasFlips else { continue }
-            let stored = agent.writer.statistics.stored.records
+            let stored = agent.writer.statistics.stored.records - sink.base
             // What went with the last segment is known to have expired once there is another.
             let isEmpty = agent.writer.statistics.segments == 0
             // Records that went with power may be counted by an exporter, by the log, or by both.

@@ -25,7 +25,6 @@ final class Simulation: FaultPlan, @unchecked Sendable {
 
     /// Nanoseconds that really passed.
     var trueTime: UInt64 = 0
-    var lastStep: UInt64?
     var steppedSeconds = 0.0
     var stepsPending: [(at: UInt64, seconds: Double)] = []
 
@@ -33,7 +32,8 @@ final class Simulation: FaultPlan, @unchecked Sendable {
     var producers: [Producer] = []
     var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
     var readers: [SimulatedReader] = []
-    var sinks: [(name: String, record: SinkRecord, checked: Int)] = []
+    /// `base`: records that had gone when its cursor was made.
+    var sinks: [(name: String, record: SinkRecord, checked: Int, base: UInt64)] = []
     var outsideReaders = 0
 
     /// Nothing fails any more.
@@ -66,7 +66,7 @@ final class Simulation: FaultPlan, @unchecked Sendable {
         disk.setPlan(self)
         let exporters = 1 + random.below(2)
         for index in 0..<exporters {
-            sinks.append((index == 0 ? "journald" : "file", SinkRecord(), 0))
+            sinks.append((index == 0 ? "journald" : "file", SinkRecord(), 0, 0))
         }
         for _ in 0..<(1 + random.below(5)) {
             let uid = UInt32(1000 + random.below(2))
@@ -196,7 +196,6 @@ final class Simulation: FaultPlan, @unchecked Sendable {
             trace.note("the clock is set by \(Int(step)) s")
             tallies[.clockSteps] += 1
             time.step(step)
-            lastStep = trueTime
             steppedSeconds += abs(step)
             stepsPending.append((trueTime, abs(step)))
             // A running agent looks at the clock every few seconds.
