@@ -24,6 +24,10 @@ package struct OneShot: ~Copyable {
     /// How long `deliver` waits for the ack.
     package static let ackNanoseconds: UInt64 = 2_000_000
 
+    /// The first member: for the thread sanitizer Swift 6.3.1 takes the first word of a loaded value, of a
+    /// type without copies, for its address. Of a `Bool` it makes nothing that compiles.
+    private let recorder: Recorder
+
     /// Whether anything is recorded.
     package let isEnabled: Bool
     /// The span that this process is about to run or report: a child of `TRACEPARENT`'s, or a root.
@@ -32,7 +36,6 @@ package struct OneShot: ~Copyable {
     package let sessionID: String
 
     private let settings: Settings
-    private let recorder: Recorder
 
     /// Reads the environment; `configuration.isExplicit` is taken as true. Bad values are warned of
     /// through `configuration.warn`.

@@ -12,6 +12,9 @@ import unittest
 from host import eventually
 from installed import binary, needs
 
+# What contrib/sanitize tells the program that it has built.
+SANITIZERS = ("ASAN_OPTIONS", "TSAN_OPTIONS", "SWIFT_BACKTRACE")
+
 
 class AloneCase(unittest.TestCase):
     """Each test has its own home; an agent that was started on demand there is ended with it."""
@@ -29,7 +32,7 @@ class AloneCase(unittest.TestCase):
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "TZ": "UTC",
-        }
+        } | {name: os.environ[name] for name in SANITIZERS if name in os.environ}
         self.addCleanup(self.leave)
 
     def leave(self):

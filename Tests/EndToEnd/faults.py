@@ -200,6 +200,8 @@ class FaultCase(AloneCase):
     """An agent in the foreground of a home of its own."""
 
     verbs = ("run", "status", "emit", "tail")
+    # Seconds until an agent takes data, or has ended.
+    patience = 30
 
     def setUp(self):
         super().setUp()
@@ -219,7 +221,7 @@ class FaultCase(AloneCase):
         self.agent = agent
         self.addCleanup(self._bury, agent)
         if wait:
-            eventually(lambda: self.listens() or self._ended(agent), 20, "the intake opens")
+            eventually(lambda: self.listens() or self._ended(agent), self.patience, "the intake opens")
         return agent
 
     def _ended(self, agent):
@@ -242,7 +244,7 @@ class FaultCase(AloneCase):
 
     def stop(self):
         self.agent.send_signal(signal.SIGTERM)
-        self.assertEqual(self.agent.wait(30), 0, self.messages.read_text())
+        self.assertEqual(self.agent.wait(self.patience), 0, self.messages.read_text())
 
     def listens(self, path=None):
         with socket.socket(socket.AF_UNIX) as probe:
