@@ -260,8 +260,9 @@ struct LogRecovery {
         let end = UInt64(contents.summary.entriesEnd)
         let contentEnd = size > end ? try scanner.contentEnd(end..<size) : end
         let from = LogOffset(segment: number, position: UInt32(end))
-        // A footer that was not written to its end is no entry that was lost.
-        let isFooter = try scanner.isFooter(at: end)
+        // After an unclean end it may be a footer that was not written to its end: no entry was lost.
+        let mayBeFooter = !log.meta.clean && log.safeEnd(number) <= end
+        let isFooter = mayBeFooter ? try scanner.isFooter(at: end) : false
         if log.wasSafe(from), !isFooter, max(contentEnd, log.safeEnd(number)) > end {
             let lostEnd = max(contentEnd, log.safeEnd(number))
             try noteDamage(DamagedRange(from: from, count: lostEnd - end), file, into: &log)
@@ -299,8 +300,8 @@ struct LogRecovery {
                 log.report.problems.append("no space for a copy of \(range); left in its place")
                 return
             }
-            // Not even a whole header: the agent died when it made the file.
-            if end <= UInt64(SegmentHeader.encodedBytes) {
+            // Not even a whole header, and nothing of it was safe: the agent died when it made the file.
+            if end <= UInt64(SegmentHeader.encodedBytes), !log.wasSafe(from) {
                 log.report.tornTails.append(range)
             } else {
                 log.report.damaged.append(range)

@@ -6,7 +6,7 @@ import os
 import struct
 from dataclasses import dataclass, field
 
-from segment_reader import (Entry, Footer, Segment, offset_text,
+from segment_reader import (HEADER_BYTES_MIN, Entry, Footer, Segment, offset_text,
                             parse_checkpoint, parse_meta, parse_position, read_dedupe_entries,
                             read_footer)
 from wire_bytes import crc32c
@@ -158,8 +158,11 @@ class Model:
                     missed = plus(missed, minus(found.before, ever))
                 ever = found.before
             entries += found.entries
+            # Up to the committed position there are entries, and no footer.
+            is_open = found.footer is None and not (position and number == position.committed >> 32)
             damage += [[f"{number}:{start}", end - start] for start, end, _ in found.damage
-                       if start >= 80 and not is_footer_magic(files[name_of(number)], start, found)]
+                       if start >= 80 and not (is_open and start >= found.last
+                                               and is_footer_magic(files[name_of(number)], start))]
             count = counted(found)
             missed = plus(missed, found.lost)
             if ever is not None:
@@ -218,8 +221,10 @@ class Model:
         safe_end = synced & 0xFFFFFFFF if synced >> 32 == number else 0
         if found.nonce is None:
             end = max(found.used, safe_end)
-            if end or clean or number << 32 < synced:
+            if clean or number << 32 < synced or end > HEADER_BYTES_MIN:
                 self._damaged(result, data, number, 0, end)
+            elif end:
+                self._torn(result, data, number, 0, end)
             return False
         # Between right entries it is damage, and stays; above the last it is cut off.
         for start, end, _ in found.damage:
@@ -228,13 +233,12 @@ class Model:
                 if start >= 80:
                     result.passed_over.append([f"{number}:{start}", end - start])
         safe = clean or (number << 32 | found.last) < synced
+        # A footer is written when what stands before it is safe; only an orderly end waits for it.
+        if not clean and safe_end <= found.last and is_footer_magic(data, found.last):
+            safe = False
         end = max(found.used, safe_end) if safe else found.used
         if end > found.last:
-            if safe:
-                self._damaged(result, data, number, found.last, end)
-            else:
-                result.torn.append([f"{number}:{found.last}", end - found.last])
-                result.quarantine[f"{number}-{found.last}.bytes"] = data[found.last : end].hex()
+            (self._damaged if safe else self._torn)(result, data, number, found.last, end)
         result.entries += found.entries
         self._note(result, [(e.uid, e.producer, e.sequence) for e in found.raw])
         return True
@@ -244,6 +248,11 @@ class Model:
         result.damaged.append([f"{number}:{start}", end - start])
         if data[start:end]:
             result.quarantine[f"{number}-{start}.bytes"] = data[start:end].hex()
+
+    @staticmethod
+    def _torn(result: Start, data: bytes, number: int, start: int, end: int) -> None:
+        result.torn.append([f"{number}:{start}", end - start])
+        result.quarantine[f"{number}-{start}.bytes"] = data[start:end].hex()
 
     @staticmethod
     def _note(result: Start, sequences: list[tuple[int, bytes, int]]) -> None:
@@ -271,9 +280,10 @@ def small(files: Files, name: str, parse):
     return parse(files[name]) if name in files else None
 
 
-def is_footer_magic(data: bytes, start: int, found: Walk) -> bool:
-    """A footer that is not whole ends the entries for a reader: it may be being written."""
-    return found.footer is None and start >= found.last and data[start : start + 4] == b"CXTF"
+def is_footer_magic(data: bytes, start: int) -> bool:
+    """Behind the last entry, a footer, or as much of its magic as is there: it is, or was, being written."""
+    begins = data[start : start + 4].rstrip(b"\0")
+    return bool(begins) and b"CXTF".startswith(begins)
 
 
 def counted(found: Walk) -> tuple[int, int]:
