@@ -131,8 +131,9 @@ enum SegmentFuzz {
                     seen.batches.append(batch)
                 case .damaged(let range):
                     promise(range.from >= before && range.count > 0, "damage at \(range)")
-                    // The position file may promise more than the files hold.
-                    promise(range.count <= UInt64(total) * 2, "damage of \(range.count) bytes")
+                    let end = UInt64(range.from.position) + range.count
+                    promise(
+                        end <= reach(disk, range.from.segment), "damage behind the end: \(range)")
                     seen.damagedBytes += range.count
                 case .missed(let missed): promise(missed.to >= before, "missed up to \(missed.to)")
                 }
@@ -141,6 +142,18 @@ enum SegmentFuzz {
             }
         } catch { fail("reading hostile bytes ends in \(error)") }
         return seen
+    }
+
+    /// How far damage can go in a segment: its file, or what the position file promises of it; with an
+    /// entry's padding.
+    private static func reach(_ disk: MemoryDisk, _ number: SegmentNumber) -> UInt64 {
+        var end = UInt64(disk.content("log/" + SegmentName.make(number))?.count ?? 0)
+        if let bytes = disk.content("log/position"), let left = LogPosition.decode(bytes),
+            left.committed.segment == number
+        {
+            end = max(end, UInt64(left.committed.position))
+        }
+        return (end + 7) & ~7
     }
 
     // MARK: Recovery
