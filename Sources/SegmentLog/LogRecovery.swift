@@ -300,8 +300,8 @@ struct LogRecovery {
                 log.report.problems.append("no space for a copy of \(range); left in its place")
                 return
             }
-            // Not even a whole header, and nothing of it was safe: the agent died when it made the file.
-            if end <= UInt64(SegmentHeader.encodedBytes), !log.wasSafe(from) {
+            // Not even a whole header: the agent died when it made the file.
+            if end <= UInt64(SegmentHeader.encodedBytes) {
                 log.report.tornTails.append(range)
             } else {
                 log.report.damaged.append(range)

@@ -221,10 +221,9 @@ class Model:
         safe_end = synced & 0xFFFFFFFF if synced >> 32 == number else 0
         if found.nonce is None:
             end = max(found.used, safe_end)
-            if clean or number << 32 < synced or end > HEADER_BYTES_MIN:
-                self._damaged(result, data, number, 0, end)
-            elif end:
-                self._torn(result, data, number, 0, end)
+            if end or clean or number << 32 < synced:
+                keep = self._damaged if end > HEADER_BYTES_MIN else self._torn
+                keep(result, data, number, 0, end)
             return False
         # Between right entries it is damage, and stays; above the last it is cut off.
         for start, end, _ in found.damage:
@@ -252,7 +251,8 @@ class Model:
     @staticmethod
     def _torn(result: Start, data: bytes, number: int, start: int, end: int) -> None:
         result.torn.append([f"{number}:{start}", end - start])
-        result.quarantine[f"{number}-{start}.bytes"] = data[start:end].hex()
+        if data[start:end]:
+            result.quarantine[f"{number}-{start}.bytes"] = data[start:end].hex()
 
     @staticmethod
     def _note(result: Start, sequences: list[tuple[int, bytes, int]]) -> None:
