@@ -128,7 +128,9 @@ package struct AgentProgram: Sendable {
         for problem in found.problems { logger.warning("log: \(problem)") }
         for range in found.damaged { logger.error("log: damaged bytes at \(range)") }
         for range in found.tornTails {
-            logger.notice("log: a torn end at \(range) was copied aside and cut off")
+            logger.notice(
+                "log: a torn end at \(range) was cut off; quarantine/ has a copy if there was space"
+            )
         }
         return log
     }

@@ -17,6 +17,8 @@ package enum ControlError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .notRunning(let path): "no agent answers at \(path)"
+        case .socket(let error) where error.wouldBlock:
+            "the agent does not answer in time; it may be stopped or busy (\(error))"
         case .socket(let error): "\(error)"
         case .foreignOwner(let path, let uid):
             "the agent at \(path) runs as uid \(uid), which is neither you nor a service"
@@ -44,9 +46,11 @@ package struct ControlClient: ~Copyable {
         -> UnixSocket
     {
         do {
-            let socket = try UnixSocket.connect(path)
+            let socket = try UnixSocket.unconnected(kind: .stream, blocking: true)
+            // Before it connects: where the agent accepts nobody any more, that waits too.
             try socket.setTimeLimits(
                 sendMilliseconds: milliseconds, receiveMilliseconds: milliseconds)
+            try socket.connect(to: path)
             return socket
         } catch {
             if error.isNotFound || error.isDisconnected { throw .notRunning(path: path) }
