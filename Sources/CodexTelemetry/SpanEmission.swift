@@ -39,19 +39,19 @@ extension Telemetry {
     ) {
         guard let engine else { return }
         guard let shard = engine.takeShard() else { return }
-        if shard.pointee.isFull {
-            shard.pointee.dropped.spans += 1
-            return shard.pointee.unlock()
+        if shard.contents.pointee.isFull {
+            shard.contents.pointee.dropped.spans += 1
+            return shard.unlock()
         }
         let end = end?.nanoseconds ?? Clocks.monotonic()
-        shard.pointee.encoder.beginSpan(
+        shard.contents.pointee.encoder.beginSpan(
             name, context, start: start.nanoseconds, end: end, kind: kind,
             status: error == nil ? status : .error)
         var writer = AttributeWriter(shard: shard)
         attributes(&writer)
         if let error { writer.set(.errorType, error) }
         if context.luggage != nil { engine.describe(context, &writer) }
-        if !shard.pointee.encoder.endSpan() { engine.drop(shard, \.spans) }
+        if !shard.contents.pointee.encoder.endSpan() { engine.drop(shard, \.spans) }
         engine.giveBack(shard)
     }
 
@@ -78,17 +78,17 @@ extension Telemetry {
         let context = context ?? current
         if let context, !context.isSampled { return }
         guard let shard = engine.takeShard() else { return }
-        if shard.pointee.isFull {
-            shard.pointee.dropped.logs += 1
-            return shard.pointee.unlock()
+        if shard.contents.pointee.isFull {
+            shard.contents.pointee.dropped.logs += 1
+            return shard.unlock()
         }
-        shard.pointee.encoder.beginLog(
+        shard.contents.pointee.encoder.beginLog(
             name, context, time: Clocks.monotonic(), severity: severity, body: body)
         var writer = AttributeWriter(shard: shard)
         attributes(&writer)
         if let error { writer.set(.errorType, error) }
         if let luggage = context?.luggage { engine.describe(luggage, &writer) }
-        if !shard.pointee.encoder.endLog() { engine.drop(shard, \.logs) }
+        if !shard.contents.pointee.encoder.endLog() { engine.drop(shard, \.logs) }
         engine.giveBack(shard)
     }
 }
@@ -97,49 +97,49 @@ extension Telemetry {
 public struct AttributeWriter: ~Copyable {
     // Sound: made under the shard's lock, and its users cannot keep it, since it cannot be copied out
     // of the `inout` that they get.
-    let shard: UnsafeMutablePointer<Shard>
+    let shard: Shard
 
     /// Text longer than this is cut, at a character.
     public static let textBytesMax = 64 << 10
 
     /// Sets a text.
     public mutating func set(_ key: AttributeKey, _ value: String) {
-        shard.pointee.encoder.set(key, value)
+        shard.contents.pointee.encoder.set(key, value)
     }
 
     /// Sets a text that the program's own text fixes: the cheapest.
     public mutating func set(_ key: AttributeKey, literal value: AttributeKey) {
-        shard.pointee.encoder.set(key, literal: value)
+        shard.contents.pointee.encoder.set(key, literal: value)
     }
 
     /// Sets an integer.
     public mutating func set(_ key: AttributeKey, _ value: Int) {
-        shard.pointee.encoder.set(key, Int64(value))
+        shard.contents.pointee.encoder.set(key, Int64(value))
     }
 
     /// Sets a binary64.
     public mutating func set(_ key: AttributeKey, _ value: Double) {
-        shard.pointee.encoder.set(key, value)
+        shard.contents.pointee.encoder.set(key, value)
     }
 
     /// Sets a truth value.
     public mutating func set(_ key: AttributeKey, _ value: Bool) {
-        shard.pointee.encoder.set(key, value)
+        shard.contents.pointee.encoder.set(key, value)
     }
 
     /// Sets the reason of a failure.
     public mutating func set(_ key: AttributeKey, _ value: ErrorType) {
-        shard.pointee.encoder.set(key, value.rawValue)
+        shard.contents.pointee.encoder.set(key, value.rawValue)
     }
 
     /// Sets any value.
     public mutating func set(_ key: AttributeKey, _ value: AttributeValue) {
-        shard.pointee.encoder.set(key, value)
+        shard.contents.pointee.encoder.set(key, value)
     }
 
     /// Sets any value under a key that is made at run time: slower.
     public mutating func set(dynamic key: String, _ value: AttributeValue) {
-        shard.pointee.encoder.set(dynamic: key, value)
+        shard.contents.pointee.encoder.set(dynamic: key, value)
     }
 }
 
@@ -149,7 +149,7 @@ extension EngineReference {
     func describe(_ context: borrowing TraceContext, _ writer: inout AttributeWriter) {
         guard let luggage = context.luggage else { return }
         describe(luggage, &writer)
-        writer.shard.pointee.encoder.traceState(luggage.traceState)
+        writer.shard.contents.pointee.encoder.traceState(luggage.traceState)
     }
 
     /// The session that a context carries, if it is another than the process's (which stands in the

@@ -157,27 +157,26 @@ package struct FileDescriptor: ~Copyable, Sendable {
     package borrowing func readSome(appendingTo bytes: inout [UInt8], limit: Int)
         throws(SystemError) -> Int
     {
-        let start = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: limit))
         let number = self.number
         var failure: Int32 = 0
-        // Sound: the target is the tail of `limit` bytes that was just appended.
-        let got = bytes.withUnsafeMutableBytes { buffer in
-            while true {
-                #if canImport(Darwin)
-                    let got = Darwin.read(number, buffer.baseAddress! + start, limit)
-                #elseif canImport(Musl)
-                    let got = Musl.read(number, buffer.baseAddress! + start, limit)
-                #else
-                    let got = Glibc.read(number, buffer.baseAddress! + start, limit)
-                #endif
-                if got >= 0 { return got }
-                if errno == EINTR { continue }
-                failure = errno
-                return 0
+        var got = 0
+        bytes.append(addingCapacity: limit) { (output: inout OutputSpan<UInt8>) in
+            // Sound: the buffer has room for `limit` bytes, and as many are initialized as came.
+            output.withUnsafeMutableBufferPointer { buffer, initialized in
+                repeat {
+                    #if canImport(Darwin)
+                        got = Darwin.read(number, buffer.baseAddress!, limit)
+                    #elseif canImport(Musl)
+                        got = Musl.read(number, buffer.baseAddress!, limit)
+                    #else
+                        got = Glibc.read(number, buffer.baseAddress!, limit)
+                    #endif
+                    failure = got < 0 ? errno : 0
+                } while failure == EINTR
+                got = max(0, got)
+                initialized = got
             }
         }
-        bytes.removeLast(limit - got)
         if failure != 0 { throw SystemError(errno: failure, operation: .read) }
         return got
     }

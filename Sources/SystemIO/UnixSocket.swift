@@ -183,14 +183,15 @@ package struct UnixSocket: ~Copyable, Sendable {
     package borrowing func receive(
         appendingTo bytes: inout [UInt8], limit: Int, wait: Bool = true
     ) throws(SystemError) -> Int {
-        let start = bytes.count
         let number = descriptor.number
-        bytes.append(contentsOf: repeatElement(0, count: limit))
-        // Sound: the target is the tail of `limit` bytes that was just appended.
-        let got = bytes.withUnsafeMutableBytes { buffer in
-            cxt_receive(number, buffer.baseAddress! + start, limit, wait ? 0 : 1)
+        var got = 0
+        bytes.append(addingCapacity: limit) { (output: inout OutputSpan<UInt8>) in
+            // Sound: the buffer has room for `limit` bytes, and as many are initialized as came.
+            output.withUnsafeMutableBufferPointer { buffer, initialized in
+                got = cxt_receive(number, buffer.baseAddress!, limit, wait ? 0 : 1)
+                initialized = max(0, got)
+            }
         }
-        bytes.removeLast(limit - max(0, got))
         return try check(got, .receive)
     }
 

@@ -19,7 +19,7 @@ struct Engine: ~Copyable {
     static let lockRounds = 400
 
     let settings: Settings
-    let shards: UnsafeMutablePointer<UnsafeMutablePointer<Shard>>
+    let shards: UnsafeMutablePointer<Shard>
     let shardCount: Int
     /// Records dropped because no shard could be had.
     let contended = Atomic<Int>(0)
@@ -40,13 +40,8 @@ struct Engine: ~Copyable {
         shardCount = settings.shardCount
         shards = .allocate(capacity: shardCount)
         for place in 0..<shardCount {
-            // 128: two cache lines, since neighbours are fetched in pairs.
-            let memory = UnsafeMutableRawPointer.allocate(
-                byteCount: max(MemoryLayout<Shard>.size, 128), alignment: 128)
-            let shard = memory.bindMemory(to: Shard.self, capacity: 1)
-            shard.initialize(
+            (shards + place).initialize(
                 to: Shard(resource: settings.resource(ofProcess: ThisProcess.pid)))
-            (shards + place).initialize(to: shard)
         }
     }
 }

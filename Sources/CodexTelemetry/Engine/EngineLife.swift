@@ -66,7 +66,7 @@ extension EngineReference {
         forEach { engine in
             let engine = engine.pointer
             for place in 0..<engine.pointee.shardCount {
-                engine.pointee.shards[place].pointee.lock.store(
+                engine.pointee.shards[place].lock.pointee.store(
                     Shard.LockState.forked, ordering: .relaxed)
             }
             // The parent's connection and file must not be held open here, nor its lock.
@@ -108,15 +108,15 @@ extension EngineReference {
     var hasRecords: Bool {
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
-            guard shard.pointee.tryLock() else {
+            guard shard.tryLock() else {
                 // One that is taken is getting a record; the others hold nothing of this process's.
-                if shard.pointee.lock.load(ordering: .relaxed) <= Shard.LockState.taken {
+                if shard.lock.pointee.load(ordering: .relaxed) <= Shard.LockState.taken {
                     return true
                 }
                 continue
             }
-            let count = shard.pointee.encoder.recordCount
-            shard.pointee.unlock()
+            let count = shard.contents.pointee.encoder.recordCount
+            shard.unlock()
             if count > 0 { return true }
         }
         return false
@@ -134,15 +134,15 @@ extension EngineReference {
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
             guard lock(shard) else { continue }
-            let dropped = shard.pointee.dropped
-            shard.pointee.dropped = RecordCounts()
-            let count = shard.pointee.encoder.recordCount
+            let dropped = shard.contents.pointee.dropped
+            shard.contents.pointee.dropped = RecordCounts()
+            let count = shard.contents.pointee.encoder.recordCount
             if count > 0 {
-                swap(&shard.pointee.encoder, &books.spare)
-                shard.pointee.isFullAnnounced = false
-                shard.pointee.isFull = false
+                swap(&shard.contents.pointee.encoder, &books.spare)
+                shard.contents.pointee.isFullAnnounced = false
+                shard.contents.pointee.isFull = false
             }
-            shard.pointee.unlock()
+            shard.unlock()
             books.untold += dropped
             books.dropped += dropped
             guard count > 0 else { continue }
@@ -158,10 +158,10 @@ extension EngineReference {
 
     /// Takes a shard's lock; false if it holds nothing of this process's, or its holder was put to sleep
     /// by the kernel: then its records go out with the next flush.
-    private func lock(_ shard: UnsafeMutablePointer<Shard>) -> Bool {
+    private func lock(_ shard: Shard) -> Bool {
         for round in 0..<Engine.lockRounds {
-            if shard.pointee.tryLock() { return true }
-            if shard.pointee.lock.load(ordering: .relaxed) > Shard.LockState.taken { return false }
+            if shard.tryLock() { return true }
+            if shard.lock.pointee.load(ordering: .relaxed) > Shard.LockState.taken { return false }
             if round < 20 { cts_pause() } else { cts_yield() }
         }
         return false
@@ -280,7 +280,7 @@ extension EngineReference {
         for place in 0..<pointer.pointee.shardCount {
             let shard = pointer.pointee.shards[place]
             _ = lock(shard)
-            shard.pointee.lock.store(Shard.LockState.shut, ordering: .releasing)
+            shard.lock.pointee.store(Shard.LockState.shut, ordering: .releasing)
         }
         office.books.withLock { books in
             books.courier.close()
