@@ -29,7 +29,7 @@ final class AgentParts: Sendable {
 
     init(
         options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
-        configuration: ConfigurationState, storage: any Storage, log: GroupCommit,
+        configuration: ConfigurationState, log: GroupCommit,
         limits: LogLimits, warnings: [String], logger: Logger, failpoints: Failpoints?
     ) {
         self.failpoints = failpoints
@@ -44,7 +44,7 @@ final class AgentParts: Sendable {
         let socketWatch = SocketWatch(logger: logger)
         self.socketWatch = socketWatch
         let exporters = Exporters(
-            storage: storage, log: log, logger: logger, failpoints: failpoints)
+            storage: log.state, log: log, logger: logger, failpoints: failpoints)
         self.exporters = exporters
         report = StatusReport(
             places: places, started: Clocks.wall(), startedMonotonic: Clocks.monotonic(), log: log,
@@ -94,6 +94,10 @@ final class AgentParts: Sendable {
             },
             ThreadService(name: "control", onStop: { control.wake() }) { control.run($0) },
             ThreadService(name: "spool") { [self] stop in drainSpool(stop) },
+            ThreadService(name: "log-teller", onStop: { [log] in log.wakeTeller() }) {
+                [log, places, logger] stop in
+                LogTeller(log: log, place: places.logDirectory, logger: logger).run(stop)
+            },
             ThreadService(name: "status") { [self] stop in tellStatus(stop) },
             ReloadService { [self] in _ = reload() },
         ]

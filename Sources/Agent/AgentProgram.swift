@@ -73,7 +73,7 @@ package struct AgentProgram: Sendable {
             let log = try openLog(storage, limits, configuration.config.log.fsync, logger)
             let parts = AgentParts(
                 options: options, manager: manager, places: places, configuration: configuration,
-                storage: storage, log: log, limits: limits, warnings: warning.map { [$0] } ?? [],
+                log: log, limits: limits, warnings: warning.map { [$0] } ?? [],
                 logger: logger, failpoints: failpoints)
             return await parts.run(sockets)
         } catch let mistake as Failpoint.Mistake {

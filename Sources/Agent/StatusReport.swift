@@ -70,6 +70,14 @@ struct StatusReport: Sendable {
             let remedy = statistics.remedy.map { "; \($0)" } ?? ""
             reasons.append("log in \(places.logDirectory): \(failure)\(remedy)")
         }
+        if statistics.removedSegments > 0 {
+            let count = statistics.removed
+            reasons.append(
+                """
+                log in \(places.logDirectory): \(statistics.removedSegments) segments were removed by \
+                somebody else since the start; \(count.batches) batches of \(count.records) records are lost
+                """)
+        }
         for exporter in exporters where exporter.state == "degraded" {
             reasons.append("\(exporter.name): \(exporter.reason)")
         }
@@ -105,6 +113,7 @@ struct StatusReport: Sendable {
         part.keptSpans = statistics.keptSpans
         part.expired = count(statistics.expired)
         part.lost = count(statistics.lost)
+        part.removed = count(statistics.removed)
         part.tornTails = statistics.tornTails
         part.damagedRanges = statistics.damagedRanges
         part.damagedBytes = statistics.damagedBytes

@@ -102,6 +102,8 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         /// stored = kept + expired + lost. What is damaged in a sealed segment is among the kept, and is
         /// counted by its readers.
         package var lost = Count()
+        /// Of these, what was in segments that somebody else removed since the start.
+        package var removed = Count()
         /// Half-written ends that this start cut off.
         package var tornTails: UInt64 = 0
         /// Damaged ranges that were met since the start.

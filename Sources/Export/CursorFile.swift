@@ -67,7 +67,7 @@ package final class CursorFile: CursorStore {
             guard try reader.readUInt16() == 0 else { return nil }
             let flags = try reader.readUInt16()
             let outcomes = Int(try reader.readUInt32())
-            guard outcomes == OutcomeCounts.outcomes else { return nil }
+            guard OutcomeCounts.known.contains(outcomes) else { return nil }
             let batches = try reader.readUInt64()
             let records = try reader.readUInt64()
             var values: [UInt64] = []

@@ -76,9 +76,14 @@ package final class LogSource: ExportSource {
                     .damaged, records: Int(range.envelope?.records ?? 0), end: reader.cursor,
                     ordinal: reader.ordinal)
             case .missed(let range):
+                let cause: LossCause =
+                    switch range.cause {
+                    case .expired: .expired
+                    case .damaged: .damaged
+                    case .removed: .removed
+                    }
                 return .lost(
-                    range.cause == .expired ? .expired : .damaged,
-                    records: Int(range.count?.records ?? 0), end: range.to,
+                    cause, records: Int(range.count?.records ?? 0), end: range.to,
                     ordinal: reader.ordinal)
             }
         } catch {

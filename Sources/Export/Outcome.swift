@@ -54,6 +54,8 @@ package enum LossCause: UInt8, Sendable, CaseIterable {
     case expired
     /// Its bytes in the log are damaged.
     case damaged
+    /// The file of the log that it was in was removed, and not by the log.
+    case removed
 
     /// The name in `status`.
     package var name: String {
@@ -61,6 +63,7 @@ package enum LossCause: UInt8, Sendable, CaseIterable {
         case .rejected: "rejected"
         case .expired: "expired"
         case .damaged: "damaged"
+        case .removed: "removed"
         }
     }
 }
@@ -70,7 +73,7 @@ package struct OutcomeCounts: Equatable, Sendable {
     /// The number of different outcomes.
     package static let outcomes = 1 + ExclusionCause.allCases.count + LossCause.allCases.count
 
-    private var counts: InlineArray<9, UInt64> = .init(repeating: 0)
+    private var counts: InlineArray<10, UInt64> = .init(repeating: 0)
 
     /// Nothing yet.
     package init() {}
@@ -101,11 +104,14 @@ package struct OutcomeCounts: Equatable, Sendable {
     /// The counts in the order of the checkpoint's format.
     var inOrder: [UInt64] { (0..<Self.outcomes).map { counts[$0] } }
 
-    /// Counts read from a checkpoint; what this version does not know is left out, nil.
+    /// Counts read from a checkpoint: of one before there was the last cause, too. Nil if there are others.
     init?(inOrder values: [UInt64]) {
-        guard values.count == Self.outcomes else { return nil }
-        for index in 0..<Self.outcomes { counts[index] = values[index] }
+        guard Self.known.contains(values.count) else { return nil }
+        for index in values.indices { counts[index] = values[index] }
     }
+
+    /// How many counts a checkpoint may have.
+    static let known = (outcomes - 1)...outcomes
 
     package static func == (left: OutcomeCounts, right: OutcomeCounts) -> Bool {
         (0..<outcomes).allSatisfy { left.counts[$0] == right.counts[$0] }

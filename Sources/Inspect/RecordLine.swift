@@ -87,6 +87,7 @@ package enum GapLine {
         switch missed.cause {
         case .expired: return "\(what) were deleted by retention before they could be shown"
         case .damaged: return "\(what) could not be read: the log is damaged there"
+        case .removed: return "\(what) are gone: somebody removed their file from the log"
         }
     }
 

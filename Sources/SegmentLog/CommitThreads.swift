@@ -24,9 +24,16 @@ final class CommitCore: Sendable {
         var isClosed = false
     }
 
+    struct News: Sendable {
+        var items: [LogNews] = []
+        var failure: LogFailure?
+        var isChanged = false
+    }
+
     let queue = Monitor(Queue())
     let syncs = Monitor(Syncs())
     let progress = Monitor(Progress())
+    let news = Monitor(News())
     let committed: Atomic<UInt64>
     let synced: Atomic<UInt64>
     // Guards the last published copy.
@@ -70,6 +77,7 @@ final class WriterLoop: @unchecked Sendable {
     private let core: CommitCore
     private var isSyncing = false
     private var caredFor: LogOffset = .none
+    private var told: LogFailure?
 
     private static let groupBytesMax = 8 << 20
     private static let careNanoseconds: UInt64 = 5_000_000_000
@@ -166,7 +174,10 @@ final class WriterLoop: @unchecked Sendable {
             do {
                 try writer.sync()
             } catch {
-                for index in results.indices { results[index] = .failure(error) }
+                for (index, request) in work.requests.enumerated() {
+                    results[index] = .failure(error)
+                    request.stream?.breakOff()
+                }
             }
         }
         core.queue.update { $0.bytes -= work.bytes }
@@ -204,9 +215,26 @@ final class WriterLoop: @unchecked Sendable {
         publish()
     }
 
+    /// Wakes whoever tells people, if there is something to tell.
+    private func tell(_ now: LogStatistics) {
+        let failure = now.failure.map {
+            LogFailure(sentence: $0, remedy: now.remedy, isFull: now.isFull)
+        }
+        guard failure != told || !writer.news.isEmpty else { return }
+        told = failure
+        let items = writer.news
+        writer.news = []
+        core.news.update { news in
+            news.items += items.prefix(max(0, LogWriter.newsMax - news.items.count))
+            news.failure = failure
+            news.isChanged = true
+        }
+    }
+
     private func publish() {
         let now = writer.statistics
         core.statistics.withLock { $0 = now }
+        tell(now)
         core.committed.store(writer.committed.rawValue, ordering: .releasing)
         core.synced.store(writer.synced.rawValue, ordering: .releasing)
         let failure = writer.poison.map(LogError.poisoned)

@@ -72,6 +72,15 @@ struct DedupeTable: Sendable {
         for (key, _) in own.prefix(Swift.max(1, own.count / 8)) { remove(key) }
     }
 
+    /// Sets a sequence back to what it was; 0 is none.
+    mutating func goBack(_ key: DedupeKey, to sequence: UInt64) {
+        if sequence == 0 {
+            remove(key)
+        } else if let index = entries.index(forKey: key) {
+            entries.values[index].sequence = min(entries.values[index].sequence, sequence)
+        }
+    }
+
     private mutating func remove(_ key: DedupeKey) {
         guard entries.removeValue(forKey: key) != nil else { return }
         forgotten += 1

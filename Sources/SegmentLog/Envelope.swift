@@ -292,6 +292,12 @@ package struct LogOrdinal: Sendable, Equatable, Hashable {
             batches: max(left.batches, right.batches), records: max(left.records, right.records))
     }
 
+    /// The nearer of two places, field by field.
+    static func nearer(_ left: LogOrdinal, _ right: LogOrdinal) -> LogOrdinal {
+        LogOrdinal(
+            batches: min(left.batches, right.batches), records: min(left.records, right.records))
+    }
+
     /// What lies between, zero if `right` is further.
     static func - (left: LogOrdinal, right: LogOrdinal) -> LogOrdinal {
         LogOrdinal(

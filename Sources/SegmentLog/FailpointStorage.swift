@@ -231,6 +231,8 @@ private final class FailpointFile: StorageFile {
     }
 
     func lock() throws(SystemError) -> Bool { try base.lock() }
+
+    func isNamed() throws(SystemError) -> Bool { try base.isNamed() }
 }
 
 extension Failpoints {

@@ -32,6 +32,8 @@ package final class GroupCommit: Sendable {
     package let recovery: RecoveryReport
     /// The log's name.
     package let logID: ID128
+    /// The state directory, as long as it is ours: for all who replace files in it.
+    package let state: any Storage
     /// The figures in force.
     package let limits: LogLimits
 
@@ -47,6 +49,7 @@ package final class GroupCommit: Sendable {
         let writer = try LogWriter(state: state, limits: limits, time: time)
         recovery = writer.recovery
         logID = writer.logID
+        self.state = writer.state
         self.limits = writer.limits
         let core = CommitCore(writer, time: time, durability: durability)
         self.core = core
@@ -123,6 +126,7 @@ package final class GroupCommit: Sendable {
     package func sync() throws(LogError) {
         let target = committed
         if synced >= target { return }
+        let removed = statistics.removedSegments
         core.queue.update { $0.wantsSync = true }
         let failure = core.progress.wait { progress -> LogError?? in
             if self.synced >= target { return .some(nil) }
@@ -130,7 +134,27 @@ package final class GroupCommit: Sendable {
             return progress.isClosed ? .closed : nil
         }
         if case .some(.some(let failure)) = failure { throw failure }
+        if removed != statistics.removedSegments {
+            throw .io(SystemError(errno: SystemError.notFound, operation: .sync))
+        }
     }
+
+    /// Waits until there is something to tell people of, or `isOver` says so after a `wakeTeller`: what happened
+    /// since it was asked last, and why nothing is written now, nil if all is well. Blocks.
+    package func waitForNews(unless isOver: () -> Bool) -> ([LogNews], LogFailure?) {
+        let found = core.news.wait { news -> ([LogNews], LogFailure?)? in
+            guard news.isChanged || isOver() else { return nil }
+            defer {
+                news.items = []
+                news.isChanged = false
+            }
+            return (news.items, news.failure)
+        }
+        return found ?? ([], nil)
+    }
+
+    /// Lets `waitForNews` ask its `isOver`.
+    package func wakeTeller() { core.news.update { _ in } }
 
     /// Copies a damaged range that a reader met to the quarantine, once, and counts it. Does not wait.
     package func report(_ damaged: DamagedRange) {

@@ -82,6 +82,24 @@ package struct LogPosition: Sendable, Equatable {
     package var heartbeat: UInt64
     /// What was ever stored below `committed`: what damage takes from the log's end is counted by it.
     package var stored = LogOrdinal()
+    /// What retention deleted; nil if the file does not say.
+    package var retention: Retention?
+
+    /// What the log deleted itself. What else is gone was taken by somebody else, or by damage.
+    package struct Retention: Sendable, Equatable {
+        static let encodedBytes = 32
+
+        /// No segment below this number was left.
+        package var first: SegmentNumber
+        /// What the deleted ones held, ever.
+        package var expired: LogOrdinal
+
+        /// Both given.
+        package init(first: SegmentNumber, expired: LogOrdinal) {
+            self.first = first
+            self.expired = expired
+        }
+    }
 
     func encode(into writer: inout ByteWriter) {
         let start = writer.count
@@ -92,8 +110,35 @@ package struct LogPosition: Sendable, Equatable {
         writer.write(uint64: stored.batches)
         writer.write(uint64: stored.records)
         writer.write(zeros: 12)
-        let crc = crc32c(writer.span.extracting(start..<writer.count))
-        writer.write(uint32: crc)
+        writer.write(uint32: crc32c(writer.span.extracting(start..<writer.count)))
+        guard let retention else { return }
+        let second = writer.count
+        writer.write(uint32: retention.first)
+        writer.write(uint32: 0)
+        writer.write(uint64: retention.expired.batches)
+        writer.write(uint64: retention.expired.records)
+        writer.write(uint32: 0)
+        writer.write(uint32: crc32c(writer.span.extracting(second..<writer.count)))
+    }
+
+    private static func decodeRetention(_ bytes: [UInt8]) -> Retention? {
+        let end = encodedBytes + Retention.encodedBytes
+        guard bytes.count >= end,
+            fixedChecksumIsRight(
+                bytes.span.bytes.extracting(encodedBytes..<end), bytes: Retention.encodedBytes)
+        else { return nil }
+        var reader = ByteReader(bytes.span.bytes, in: encodedBytes..<end)
+        do {
+            let first = try reader.readUInt32()
+            guard first <= SegmentName.numberMax + 1 else { return nil }
+            try reader.skip(4)
+            return Retention(
+                first: first,
+                expired: LogOrdinal(
+                    batches: try reader.readUInt64(), records: try reader.readUInt64()))
+        } catch {
+            return nil
+        }
     }
 
     static func decode(_ bytes: [UInt8]) -> LogPosition? {
@@ -109,7 +154,8 @@ package struct LogPosition: Sendable, Equatable {
                 committed: committed, synced: LogOffset(rawValue: try reader.readUInt64()),
                 heartbeat: try reader.readUInt64(),
                 stored: LogOrdinal(
-                    batches: try reader.readUInt64(), records: try reader.readUInt64()))
+                    batches: try reader.readUInt64(), records: try reader.readUInt64()),
+                retention: decodeRetention(bytes))
         } catch {
             return nil
         }
@@ -118,12 +164,14 @@ package struct LogPosition: Sendable, Equatable {
     /// The position that the running agent (or the last) left, nil if there is none. `storage` is the
     /// log's directory.
     package static func read(_ storage: any Storage) throws(SystemError) -> LogPosition? {
+        var found: LogPosition?
         for _ in 0..<3 {
             // A wrong checksum may be a write that we overtook: read again.
             guard let bytes = try readWhole(storage, name, limit: 4096) else { return nil }
-            if let position = decode(bytes) { return position }
+            found = decode(bytes) ?? found
+            if found?.retention != nil || found != nil && bytes.count <= encodedBytes { break }
         }
-        return nil
+        return found
     }
 }
 

@@ -31,6 +31,11 @@ package struct LogOffset: RawRepresentable, Comparable, Hashable, Sendable {
 /// The number of a segment: from 1, rising, never reused.
 package typealias SegmentNumber = UInt32
 
+extension SegmentNumber {
+    /// `0000000003.segment`.
+    package var fileName: String { SegmentName.make(self) }
+}
+
 extension LogOffset: LosslessStringConvertible {
     /// `3:8256`.
     package var description: String { "\(segment):\(position)" }

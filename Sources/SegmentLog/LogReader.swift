@@ -26,6 +26,7 @@ package final class LogReader {
         var nonce: UInt64?
     }
 
+    private let state: any Storage
     private let storage: any Storage
     private let committedSource: (@Sendable () -> LogOffset)?
     private var positionFile: (any StorageFile)?
@@ -42,6 +43,7 @@ package final class LogReader {
         committed: (@Sendable () -> LogOffset)? = nil
     ) throws(LogError) {
         committedSource = committed
+        self.state = state
         switch start {
         case .beginning: cursor = .none
         case .end: cursor = .none
@@ -237,7 +239,7 @@ package final class LogReader {
                 return true
             }
         }
-        lostPlace = lossCause(of: segment.number, numbers)
+        lostPlace = try lossCause(of: segment.number, numbers)
         cursor = LogOffset(segment: segment.number + 1, position: 0)
         current = nil
         isAtEnd = false
@@ -251,7 +253,7 @@ package final class LogReader {
             let numbers = try segmentNumbers()
             guard let number = numbers.first(where: { $0 >= place.segment }) else { return false }
             if number != place.segment, place.position > 0 {
-                lostPlace = lossCause(of: place.segment, numbers)
+                lostPlace = try lossCause(of: place.segment, numbers)
             } else if place == .none, ordinal != nil {
                 lostPlace = .expired
             }
@@ -283,12 +285,25 @@ package final class LogReader {
         }
     }
 
-    /// Why a segment is not there, nil if it is: retention takes the oldest, damage any.
+    /// Why a segment is not there, nil if it is. The log says what retention took; what a start took for
+    /// damage as a whole lies in the quarantine.
     private func lossCause(of number: SegmentNumber, _ numbers: [SegmentNumber])
-        -> MissedRange.Cause?
+        throws(SystemError) -> MissedRange.Cause?
     {
         if numbers.contains(number) { return nil }
-        return numbers.contains { $0 < number } ? .damaged : .expired
+        guard let retention = try LogPosition.read(storage)?.retention else {
+            return numbers.contains { $0 < number } ? .damaged : .expired
+        }
+        if number < retention.first { return .expired }
+        do {
+            let copies = Quarantine(
+                storage: try state.directory("quarantine", create: false), bytesMax: 0)
+            let start = LogOffset(segment: number, position: 0)
+            return try copies.holds(start) ? .damaged : .removed
+        } catch {
+            guard error.isNotFound else { throw error }
+            return .removed
+        }
     }
 
     /// Takes note of a new segment's counts; what was missed, if the reader can tell.

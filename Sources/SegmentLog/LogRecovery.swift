@@ -32,6 +32,23 @@ struct RecoveredLog {
     /// All that was ever stored: more than `reached` if the log lost its end.
     var stored: LogOrdinal { .further(reached, left?.stored ?? LogOrdinal()) }
 
+    /// What retention deleted, as far as is known: without `position` all that stood before what is there.
+    var retention: LogPosition.Retention {
+        let first = segments.first?.summary
+        guard let known = left?.retention else {
+            return LogPosition.Retention(
+                first: first?.number ?? 0, expired: first?.before ?? meta.before)
+        }
+        // Told, and not done: the agent died between the two, or power failed.
+        let undone = segments.map(\.summary).filter { $0.number < known.first }
+        let count = undone.reduce(LogOrdinal()) {
+            $0 + LogOrdinal(batches: $1.batches, records: $1.records)
+        }
+        return LogPosition.Retention(
+            first: min(known.first, first?.number ?? known.first),
+            expired: LogOrdinal.nearer(known.expired - count, first?.before ?? stored))
+    }
+
     /// Whether bytes here were complete and safe before this start. If they are no entry now, that is
     /// damage: a torn tail lies above.
     func wasSafe(_ offset: LogOffset) -> Bool {

@@ -57,8 +57,12 @@ package struct LogStatistics: Sendable, Equatable {
     /// Deleted by retention since the log was made.
     package var expired = LogOrdinal()
     /// Neither there nor deleted by retention: what damage took from segments that were read anew at a
-    /// start.
+    /// start, and what was in files that somebody else removed.
     package var lost = LogOrdinal()
+    /// Of these, what was in files that were found removed since this opening.
+    package var removed = LogOrdinal()
+    /// Those files.
+    package var removedSegments: UInt64 = 0
     /// Half-written ends that this opening cut off.
     package var tornTails: UInt64 = 0
     /// Since this opening.

@@ -25,8 +25,10 @@ extension LogWriter {
                 fullness = error
                 throw .full(error)
             }
-            poison = error
-            throw .io(error)
+            // Only in a directory that was removed nothing can be made.
+            let reason = error.isNotFound ? SystemError.disowned(storage.place) : error
+            poison = reason
+            throw .io(reason)
         }
     }
 
@@ -92,7 +94,7 @@ extension LogWriter {
         pendingSeals.append(
             PendingSeal(
                 number: ended.contents.summary.number, file: ended.file, position: ended.end,
-                footer: { footer }))
+                footer: { footer }, earlier: ended.earlier))
         if unsyncedSince == nil { unsyncedSince = time.boottime() }
         enforceCap(ahead: UInt64(limits.segmentBytes))
     }
@@ -114,18 +116,23 @@ extension LogWriter {
     private func delete(_ oldest: SegmentInfo) -> Bool {
         let number = oldest.summary.number
         guard isRememberedElsewhere(oldest.summary) else { return false }
+        // The sync that it may have taken may have found it gone.
+        guard segments.first?.summary.number == number else { return true }
         if segments.count == 1, active == nil {
             goBehindAll()
         }
         do {
             if segments.count == 1, active == nil {
                 // With the last segment goes the only other place that knows how much was ever stored.
-                meta.before = .further(oldest.summary.after, storedAtStart)
+                meta.before = .further(oldest.summary.after, storedElsewhere)
                 meta.nextSegment = max(meta.nextSegment, nextNumber)
                 try writeMeta()
                 safeNumbers = max(safeNumbers, meta.nextSegment)
             }
-            try storage.remove(SegmentName.make(number))
+            guard try expire(oldest.summary) else {
+                lose([number])
+                return true
+            }
         } catch {
             counters.removalsFailed += 1
             return false
@@ -136,9 +143,29 @@ extension LogWriter {
         return true
     }
 
+    /// Takes a segment's file away; false if somebody else did. `position` says so first: else it would look as
+    /// if somebody else had.
+    private func expire(_ summary: SegmentSummary) throws(SystemError) -> Bool {
+        let before = retention
+        retention = LogPosition.Retention(
+            first: max(before.first, summary.number + 1),
+            expired: before.expired
+                + LogOrdinal(batches: summary.batches, records: summary.records))
+        writePosition()
+        var isDone = false
+        defer {
+            if !isDone {
+                retention = before
+                writePosition()
+            }
+        }
+        isDone = try storage.remove(SegmentName.make(summary.number))
+        return isDone
+    }
+
     /// Without a segment the log goes on at the beginning of the next: a position in one that is gone would look
     /// like damage to the next start.
-    private func goBehindAll() {
+    func goBehindAll() {
         committed = LogOffset(
             segment: SegmentNumber(truncatingIfNeeded: nextNumber), position: 0)
         synced = committed
@@ -181,6 +208,8 @@ extension LogWriter {
     /// Retention, rotation by age, the reserve, forgetting idle producers. Cheap; call it every few seconds.
     package func maintain() {
         guard !isClosed, poison == nil else { return }
+        lookForRemovals()
+        guard poison == nil else { return }
         let now = clock.now(wall: time.wall(), boottime: time.boottime())
         let age = limits.age.nanoseconds
         // A segment is deleted as a whole: none may span more than a part of the age.
@@ -232,6 +261,7 @@ extension LogWriter {
         do {
             try active.file.allocate(active.end..<end)
             active.allocatedEnd = end
+            active.triedEnd = end
             fullness = nil
         } catch {
             // No room yet, or a file system that cannot reserve: the next batch will tell.
@@ -245,6 +275,7 @@ extension LogWriter {
         do {
             try active.file.setSize(active.end)
             active.allocatedEnd = active.end
+            active.triedEnd = active.end
         } catch {
             counters.allocationsFailed += 1
         }
@@ -253,9 +284,11 @@ extension LogWriter {
     /// Copies a damaged range that a reader met to the quarantine and counts it.
     package func keepDamaged(_ range: DamagedRange) throws(LogError) {
         counters.note(range)
+        var isCopied = false
+        defer { tell(.damaged(range, isCopied: isCopied)) }
         do {
             let file = try storage.open(SegmentName.make(range.from.segment), .read)
-            _ = try quarantine.keep(file, from: range.from, count: range.count)
+            isCopied = try quarantine.keep(file, from: range.from, count: range.count)
         } catch {
             // Retention may have been faster; then there is nothing left to keep.
             if !error.isNotFound { throw .io(error) }
@@ -267,10 +300,16 @@ extension LogWriter {
     package func close() throws(LogError) {
         guard !isClosed else { return }
         defer { isClosed = true }
+        if poison == nil {
+            do { try ownership.check() } catch { poison = error }
+        }
         if let poison { throw .poisoned(poison) }
-        if active?.contents.summary.batches == 0 { discardEmpty() } else { rotate() }
+        discardEmpty()
+        rotate()
         if let job = beginSync(force: true) { finishSync(job.perform()) }
         if let poison { throw .poisoned(poison) }
+        // Begun in the place of one that was removed.
+        discardEmpty()
         guard pendingSeals.isEmpty else {
             throw .full(fullness ?? SystemError(errno: SystemError.noSpace, operation: .write))
         }
@@ -285,7 +324,7 @@ extension LogWriter {
     }
 
     private func discardEmpty() {
-        guard let empty = active else { return }
+        guard let empty = active, empty.contents.summary.batches == 0 else { return }
         active = nil
         // Retention may have taken the segment of the position.
         if segments.isEmpty { goBehindAll() }
@@ -305,7 +344,7 @@ extension LogWriter {
     var stored: LogOrdinal {
         .further(
             active?.contents.summary.after ?? segments.last?.summary.after ?? meta.before,
-            storedAtStart)
+            storedElsewhere)
     }
 
     /// Where the log stands.
@@ -320,9 +359,9 @@ extension LogWriter {
         now.keptSpans = kept.spans
         now.keptLogs = kept.logs
         now.stored = stored
-        // Retention deletes the oldest: what is not there and stood above is lost otherwise.
-        now.expired =
-            segments.first?.summary.before ?? active?.contents.summary.before ?? meta.before
+        now.expired = retention.expired
+        now.removed = counters.removed
+        now.removedSegments = counters.removedSegments
         now.lost = now.stored - now.expired - now.kept
         now.duplicates = counters.duplicates
         now.refusedFull = counters.refusedFull

@@ -9,6 +9,8 @@ struct PendingSeal: Sendable {
     /// Encodes it when its turn comes: after the loss of all footers there are as many as segments, and
     /// each holds the whole dedupe table.
     let footer: @Sendable () -> [UInt8]
+    /// See `LogWriter.Active`.
+    var earlier: [DedupeKey: UInt64] = [:]
 }
 
 /// What must be done so that everything up to `target` survives loss of power. May be performed on any
@@ -16,7 +18,8 @@ struct PendingSeal: Sendable {
 package struct SyncJob: Sendable {
     let storage: any Storage
     let target: LogOffset
-    let activeFile: (any StorageFile)?
+    let ownership: Ownership
+    let active: (number: SegmentNumber, file: any StorageFile)?
     let entrySync: EntrySync
     let renewals: [Renewal]
     let seals: [PendingSeal]
@@ -33,6 +36,7 @@ package struct SyncJob: Sendable {
     package func perform() -> SyncOutcome {
         var outcome = SyncOutcome(target: target, names: names, bytes: bytes)
         do {
+            try ownership.check()
             try renew(&outcome)
         } catch {
             guard error.isOutOfSpace else {
@@ -47,7 +51,8 @@ package struct SyncJob: Sendable {
             try entrySync.run { () throws(SystemError) in
                 if names != nil { try storage.syncNames() }
                 for seal in seals { try seal.file.sync() }
-                try activeFile?.sync()
+                try active?.file.sync()
+                outcome.gone = try files.withoutName()
             }
             outcome.isSynced = true
         } catch {
@@ -62,7 +67,7 @@ package struct SyncJob: Sendable {
             return outcome
         }
         // Only now: a footer says that the entries before it are there.
-        for seal in seals {
+        for seal in seals where !outcome.gone.contains(seal.number) {
             var end: UInt64 = 0
             attempt(&outcome) { () throws(SystemError) in
                 let footer = seal.footer()
@@ -89,6 +94,11 @@ package struct SyncJob: Sendable {
             }
         }
         return outcome
+    }
+
+    /// The files that entries are in.
+    private var files: [(number: SegmentNumber, file: any StorageFile)] {
+        seals.map { ($0.number, $0.file) } + (active.map { [$0] } ?? [])
     }
 
     private func renew(_ outcome: inout SyncOutcome) throws(SystemError) {
@@ -132,6 +142,8 @@ package struct SyncOutcome: Sendable {
     let names: UInt64?
     let bytes: Int
     var isSynced = false
+    /// Segments that have no name any more: what was synced there is lost all the same.
+    var gone: Set<SegmentNumber> = []
     var failure: SystemError?
     /// What was short, so that nothing was tried.
     var shortage: SystemError?
@@ -167,7 +179,8 @@ extension LogWriter {
         }
         if metaIsStale { metaVersion += 1 }
         let job = SyncJob(
-            storage: storage, target: committed, activeFile: active?.file, entrySync: entrySync,
+            storage: storage, target: committed, ownership: ownership,
+            active: active.map { ($0.contents.summary.number, $0.file) }, entrySync: entrySync,
             renewals: renewals, seals: pendingSeals,
             names: namesSynced < namesVersion ? namesVersion : nil,
             meta: metaIsStale ? meta : nil, metaFile: metaFile, metaVersion: metaVersion,
@@ -218,6 +231,7 @@ extension LogWriter {
             checkpointAt = time.boottime()
         }
         for (number, bytes) in outcome.sealed { markSealed(number, bytes) }
+        lose(outcome.gone)
         writePosition()
     }
 
@@ -235,6 +249,7 @@ extension LogWriter {
     /// cannot now for want of descriptors or space.
     package func sync() throws(LogError) {
         var shortage: SystemError?
+        let removed = counters.removedSegments
         if isSyncing {
             // The job on the other thread may have begun before the newest entries: it is no answer.
             shortage = syncBeside()
@@ -245,7 +260,13 @@ extension LogWriter {
         }
         if let poison { throw .poisoned(poison) }
         if let shortage { throw .full(shortage) }
+        // What was to be safe is gone; what comes now is not.
+        if removed != counters.removedSegments {
+            throw .io(SystemError(errno: SystemError.notFound, operation: .sync, path: place))
+        }
     }
+
+    private var place: String { storage.place }
 
     /// Syncs the entries while a job is under way; footers, `meta` and checkpoints are left to that job.
     private func syncBeside() -> SystemError? {
@@ -253,11 +274,17 @@ extension LogWriter {
         guard renewals.isEmpty else {
             return SystemError(errno: SystemError.noSpace, operation: .write)
         }
+        var gone: Set<SegmentNumber> = []
         do {
+            try ownership.check()
             try entrySync.run { () throws(SystemError) in
                 if namesSynced < namesVersion { try storage.syncNames() }
-                for seal in pendingSeals { try seal.file.sync() }
-                try active?.file.sync()
+                var files: [(number: SegmentNumber, file: any StorageFile)] = pendingSeals.map {
+                    ($0.number, $0.file)
+                }
+                if let active { files.append((active.contents.summary.number, active.file)) }
+                for (_, file) in files { try file.sync() }
+                gone = try files.withoutName()
             }
         } catch {
             if error.isShortage { return error }
@@ -266,6 +293,7 @@ extension LogWriter {
         }
         namesSynced = namesVersion
         synced = committed
+        lose(gone)
         writePosition()
         return nil
     }
@@ -280,6 +308,15 @@ extension LogWriter {
         let due =
             unsyncedBytes >= limits.syncBytes ? since : since &+ limits.syncDelay.nanoseconds
         return max(due, syncNotBefore)
+    }
+}
+
+extension [(number: SegmentNumber, file: any StorageFile)] {
+    /// Those whose file was removed, or replaced.
+    func withoutName() throws(SystemError) -> Set<SegmentNumber> {
+        var gone: Set<SegmentNumber> = []
+        for (number, file) in self where try !file.isNamed() { gone.insert(number) }
+        return gone
     }
 }
 

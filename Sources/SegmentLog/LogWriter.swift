@@ -24,7 +24,12 @@ package final class LogWriter {
         let file: any StorageFile
         var contents: SegmentContents
         var end: UInt64
+        /// Up to where the file was made ready.
         var allocatedEnd: UInt64
+        /// Up to where that was tried.
+        var triedEnd: UInt64
+        /// What dedupe knew before this segment of those who are in it: the first of each, bounded as it is.
+        var earlier: [DedupeKey: UInt64] = [:]
 
         init(
             file: any StorageFile, contents: SegmentContents, end: UInt64, allocatedEnd: UInt64
@@ -33,17 +38,25 @@ package final class LogWriter {
             self.contents = contents
             self.end = end
             self.allocatedEnd = allocatedEnd
+            triedEnd = allocatedEnd
         }
     }
 
+    /// The state directory, as long as it is ours: for all who replace files in it.
+    package let state: any Storage
+    let ownership: Ownership
     let storage: any Storage
     let quarantine: Quarantine
     let time: any TimeSource
     let random: RandomSource
     let dedupe: SharedDedupe
     var meta: LogMeta
-    /// All that was stored before this opening: more than the segments say if the log lost its end.
-    let storedAtStart: LogOrdinal
+    /// All that was stored, as far as no segment says it: the log lost its end.
+    var storedElsewhere: LogOrdinal
+    /// What retention deleted.
+    var retention: LogPosition.Retention
+    /// To be told.
+    package internal(set) var news: [LogNews] = []
     let metaFile: VersionedFile
     let dedupeFile: VersionedFile
     let entrySync = EntrySync()
@@ -81,8 +94,7 @@ package final class LogWriter {
     let openedAt: UInt64
     var counters = WriterCounters()
 
-    private let lockFile: any StorageFile
-    private let positionFile: any StorageFile
+    private var positionFile: any StorageFile
     private var positionBytes = ByteWriter(capacity: LogPosition.encodedBytes)
     private var staging = ByteWriter(capacity: 64 << 10)
     private var staged: [Envelope] = []
@@ -94,14 +106,15 @@ package final class LogWriter {
     /// Opens the log in a state directory, after whatever happened to it. Throws `locked` if another agent
     /// runs, `io` if the device fails; never for what the bytes are. Durable on return: what was recovered.
     package init(
-        state: any Storage, limits given: LogLimits? = nil, time: any TimeSource = SystemTime(),
-        random: @escaping RandomSource = systemRandom
+        state given: any Storage, limits givenLimits: LogLimits? = nil,
+        time: any TimeSource = SystemTime(), random: @escaping RandomSource = systemRandom
     ) throws(LogError) {
-        lockFile = try LogWriter.lock(state)
+        ownership = Ownership(try LogWriter.lock(given), of: given.place)
+        state = OwnedStorage(given, ownership)
         do throws(SystemError) {
             storage = try state.directory("log", create: true)
-            if let given {
-                limits = given
+            if let givenLimits {
+                limits = givenLimits
             } else {
                 limits = LogLimits.standard(for: try state.space())
             }
@@ -117,7 +130,8 @@ package final class LogWriter {
             recovery = log.report
             logID = log.meta.logID
             meta = log.meta
-            storedAtStart = log.stored
+            storedElsewhere = log.stored
+            retention = log.retention
             metaFile = VersionedFile(storage, LogMeta.name)
             dedupeFile = VersionedFile(storage, "dedupe")
             nextNumber = log.nextNumber
@@ -251,6 +265,9 @@ package final class LogWriter {
     package func append(_ requests: [AppendRequest]) -> [Result<AppendOutcome, LogError>] {
         var results = [Result<AppendOutcome, LogError>](
             repeating: .failure(.closed), count: requests.count)
+        if !isClosed, poison == nil {
+            do { try ownership.check() } catch { poison = error }
+        }
         if let refusal = isClosed ? LogError.closed : poison.map(LogError.poisoned) {
             fail(requests, refusal, &results)
             return results
@@ -351,7 +368,7 @@ package final class LogWriter {
         let count = staging.count
         active.end += UInt64(count)
         for envelope in staged { active.contents.add(envelope) }
-        dedupe.note(staged)
+        dedupe.note(staged, earlier: &active.earlier)
         for (index, envelope) in zip(stagedIndices, staged) {
             results[index] = .success(.stored(envelope.offset))
         }
@@ -368,6 +385,7 @@ package final class LogWriter {
             // power: the cut is made durable before anyone hears of the refusal.
             try active.file.sync()
             active.allocatedEnd = active.end
+            active.triedEnd = active.end
         } catch {
             poison = error
             return .io(error)
@@ -382,15 +400,16 @@ package final class LogWriter {
 
     /// Reserves space ahead of the writes. That it fails says nothing: the write will tell.
     private func allocateAhead(_ count: Int) {
-        guard let active, active.end + UInt64(count) > active.allocatedEnd else { return }
-        let start = max(active.end, active.allocatedEnd)
+        guard let active, active.end + UInt64(count) > active.triedEnd else { return }
+        let start = max(active.end, active.triedEnd)
         let end = active.end + UInt64(count) + UInt64(limits.allocationBytes)
         do {
             try active.file.allocate(start..<end)
+            active.allocatedEnd = end
         } catch {
             counters.allocationsFailed += 1
         }
-        active.allocatedEnd = end
+        active.triedEnd = end
     }
 
     /// Gives every request that is not stored the error. A duplicate of something in this very group that
@@ -421,7 +440,8 @@ package final class LogWriter {
     func writePosition() {
         positionBytes.removeAll()
         LogPosition(
-            committed: committed, synced: synced, heartbeat: time.boottime(), stored: stored
+            committed: committed, synced: synced, heartbeat: time.boottime(), stored: stored,
+            retention: retention
         )
         .encode(into: &positionBytes)
         do {
@@ -429,5 +449,15 @@ package final class LogWriter {
         } catch {
             counters.positionsFailed += 1
         }
+    }
+
+    /// Makes the position file again.
+    func renewPosition() {
+        do {
+            positionFile = try LogWriter.openOrCreate(storage, LogPosition.name)
+        } catch {
+            counters.positionsFailed += 1
+        }
+        writePosition()
     }
 }

@@ -26,7 +26,14 @@ package enum ReadItem: Sendable {
 /// Entries that a reader can never deliver.
 package struct MissedRange: Sendable, Equatable {
     /// Why.
-    package enum Cause: Sendable { case expired, damaged }
+    package enum Cause: Sendable {
+        /// Retention deleted them.
+        case expired
+        /// Damage took them.
+        case damaged
+        /// Somebody else removed their file.
+        case removed
+    }
     /// Why.
     package var cause: Cause
     /// Where the reader goes on.

@@ -10,13 +10,24 @@ final class SharedDedupe: Sendable {
 
     func highest(_ key: DedupeKey) -> UInt64 { table.withLock { $0.highest(key) } }
 
-    func note(_ envelopes: [Envelope]) {
+    /// Takes note of stored batches; `earlier` gets what was known of a producer before its first one.
+    func note(_ envelopes: [Envelope], earlier: inout [DedupeKey: UInt64]) {
         table.withLock { table in
             for envelope in envelopes where !envelope.producer.isZero {
-                table.note(
-                    DedupeKey(uid: envelope.peer.uid ?? .max, producer: envelope.producer),
-                    sequence: envelope.sequence, received: envelope.received)
+                let key = DedupeKey(
+                    uid: envelope.peer.uid ?? .max, producer: envelope.producer)
+                if earlier[key] == nil, earlier.count < table.max {
+                    earlier[key] = table.highest(key)
+                }
+                table.note(key, sequence: envelope.sequence, received: envelope.received)
             }
+        }
+    }
+
+    /// Sets sequences back to what they were.
+    func goBack(_ earlier: [DedupeKey: UInt64]) {
+        table.withLock { table in
+            for (key, sequence) in earlier { table.goBack(key, to: sequence) }
         }
     }
 

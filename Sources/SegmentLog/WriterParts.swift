@@ -45,6 +45,9 @@ struct WriterCounters: Sendable {
     var damagedRanges: UInt64 = 0
     var damagedBytes: UInt64 = 0
     var damage: [DamagedRange] = []
+    /// Files of segments that somebody else took away, and what was in them.
+    var removedSegments: UInt64 = 0
+    var removed = LogOrdinal()
 
     mutating func note(_ range: DamagedRange) {
         damagedRanges += 1

@@ -214,8 +214,18 @@ package enum Files {
 
     /// Names in a directory, sorted, without `.` and `..`.
     package static func list(_ path: String) throws(SystemError) -> [String] {
-        guard let stream = opendir(path) else {
-            throw SystemError(errno: errno, operation: .list, path: path)
+        try list(try open(path, [.read, .directory]), path)
+    }
+
+    /// The same of an open directory.
+    static func list(_ directory: consuming FileDescriptor, _ path: String) throws(SystemError)
+        -> [String]
+    {
+        let number = directory.release()
+        guard let stream = fdopendir(number) else {
+            let reason = errno
+            _ = close(number)
+            throw SystemError(errno: reason, operation: .list, path: path)
         }
         defer { closedir(stream) }
         var names: [String] = []
@@ -237,9 +247,7 @@ package enum Files {
     package static func space(_ path: String) throws(SystemError) -> StorageSpace {
         var facts = statvfs()
         _ = try checkErrno(.space, path) { statvfs(path, &facts) }
-        let unit = UInt64(facts.f_frsize)
-        return StorageSpace(
-            total: UInt64(facts.f_blocks) * unit, available: UInt64(facts.f_bavail) * unit)
+        return StorageSpace(facts)
     }
 
     /// Whether the path lies on a file system that is reached over a network.
@@ -270,5 +278,13 @@ package enum Files {
         try rename(temporary, to: path)
         let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
         try syncDirectory(directory.isEmpty ? "/" : directory)
+    }
+}
+
+extension StorageSpace {
+    init(_ facts: statvfs) {
+        let unit = UInt64(facts.f_frsize)
+        self.init(
+            total: UInt64(facts.f_blocks) * unit, available: UInt64(facts.f_bavail) * unit)
     }
 }

@@ -63,36 +63,53 @@ package protocol StorageFile: AnyObject, Sendable {
     func sync() throws(SystemError)
     /// Takes its exclusive lock; false if another process holds it.
     func lock() throws(SystemError) -> Bool
+    /// Whether the path that it was opened by leads to it still: what has no name ends with whoever has it open.
+    /// True if that cannot be looked up.
+    func isNamed() throws(SystemError) -> Bool
 }
 
 /// The machine's own directory.
 package struct DirectoryStorage: Storage {
     /// Its path.
     package let place: String
-    let mode: UInt32
+    /// Nil: it is looked for by its path each time, so that it may come and go. Else it is this very one: if
+    /// another is put in its place, nothing is written there.
+    private let held: HeldDirectory?
 
-    /// A directory that is there.
-    package init(opening path: String) { self.init(path: path, mode: 0o600) }
+    /// A directory that may be there.
+    package init(opening path: String) {
+        place = path
+        held = nil
+    }
 
-    /// A directory, made with all above it if it is missing, for the owner alone.
+    /// A directory, made with all above it if it is missing, for the owner alone; held from now on.
     package init(creating path: String) throws(SystemError) {
         try Files.makeDirectories(path)
-        self.init(path: path, mode: 0o600)
+        place = path
+        held = try HeldDirectory(path)
     }
 
-    private init(path: String, mode: UInt32) {
+    private init(holding directory: HeldDirectory, path: String) {
         place = path
-        self.mode = mode
+        held = directory
     }
+
+    private func path(_ name: String) -> String { place + "/" + name }
 
     /// Names in it.
-    package func list() throws(SystemError) -> [String] { try Files.list(place) }
+    package func list() throws(SystemError) -> [String] {
+        if let held { return try held.list() }
+        return try Files.list(place)
+    }
 
     /// A directory in it.
     package func directory(_ name: String, create: Bool) throws(SystemError) -> any Storage {
-        let path = place + "/" + name
-        if create { try Files.makeDirectory(path) }
-        return DirectoryStorage(path: path, mode: mode)
+        if let held {
+            return DirectoryStorage(
+                holding: try held.directory(name, create: create), path: path(name))
+        }
+        if create { try Files.makeDirectory(path(name)) }
+        return DirectoryStorage(opening: path(name))
     }
 
     /// Opens a file.
@@ -106,32 +123,46 @@ package struct DirectoryStorage: Storage {
             case .createNew: [.readWrite, .exclusive, .noFollow]
             case .replace: [.readWrite, .create, .truncate, .noFollow]
             }
-        return RealFile(try Files.open(place + "/" + name, options, mode: mode))
+        let path = path(name)
+        if let held { return RealFile(try held.open(name, options), path: path) }
+        return RealFile(try Files.open(path, options), path: path)
     }
 
     /// Renames.
     package func rename(_ old: String, to new: String) throws(SystemError) {
-        try Files.rename(place + "/" + old, to: place + "/" + new)
+        if let held { return try held.rename(old, to: new) }
+        try Files.rename(path(old), to: path(new))
     }
 
     /// Removes.
     @discardableResult
     package func remove(_ name: String) throws(SystemError) -> Bool {
-        try Files.remove(place + "/" + name)
+        if let held { return try held.remove(name) }
+        return try Files.remove(path(name))
     }
 
     /// Syncs the directory.
-    package func syncNames() throws(SystemError) { try Files.syncDirectory(place) }
+    package func syncNames() throws(SystemError) {
+        if let held { return try held.sync() }
+        try Files.syncDirectory(place)
+    }
 
     /// Space of its file system.
-    package func space() throws(SystemError) -> StorageSpace { try Files.space(place) }
+    package func space() throws(SystemError) -> StorageSpace {
+        if let held { return try held.space() }
+        return try Files.space(place)
+    }
 }
 
 /// An open file of the machine.
 final class RealFile: StorageFile {
     private let descriptor: FileDescriptor
+    private let path: String
 
-    init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+    init(_ descriptor: consuming FileDescriptor, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
 
     func size() throws(SystemError) -> UInt64 { try descriptor.size() }
 
@@ -154,4 +185,15 @@ final class RealFile: StorageFile {
     func sync() throws(SystemError) { try descriptor.syncData() }
 
     func lock() throws(SystemError) -> Bool { try descriptor.lock() }
+
+    func isNamed() throws(SystemError) -> Bool {
+        let named: FileFacts
+        do {
+            named = try Files.facts(path, following: false)
+        } catch {
+            return !error.isNotFound
+        }
+        let own = try Files.facts(descriptor)
+        return (own.device, own.inode) == (named.device, named.inode)
+    }
 }

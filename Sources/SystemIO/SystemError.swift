@@ -32,6 +32,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// `open /var/lib/x: Permission denied (13)`.
     package var description: String {
+        if isDisowned {
+            return "the state directory \(path ?? "") was removed, or taken by another agent"
+        }
         let reason = String(cString: strerror(errno))
         let place = path.map { " \($0)" } ?? ""
         return "\(operation.rawValue)\(place): \(reason) (\(errno))"
@@ -41,8 +44,17 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     package static let noSpace = ENOSPC
     /// `EIO`, for those who make an error.
     package static let inputOutput = EIO
+    /// `ENOENT`, for those who make an error.
+    package static let notFound = ENOENT
     /// `ERANGE`, for those who make an error.
     package static let outOfRange = ERANGE
+
+    /// The directory with this path is not ours any more: nothing may be written there.
+    package static func disowned(_ path: String) -> SystemError {
+        SystemError(errno: ESTALE, operation: .lock, path: path)
+    }
+    /// See `disowned(_:)`.
+    package var isDisowned: Bool { errno == ESTALE && operation == .lock }
 
     /// There is no space, or no quota, left.
     package var isOutOfSpace: Bool { errno == ENOSPC || errno == EDQUOT }
@@ -64,6 +76,7 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         switch errno {
         case ENOSPC: "make room on its file system: `df -h` shows space, `df -i` inodes"
         case EDQUOT: "raise the quota of its user or directory, or make room in it"
+        case ESTALE where isDisowned: "restart codex-telemetryd"
         case EROFS: "mount its file system read-write, then start the agent again"
         case EIO: "look for errors of the disk in `journalctl -k`, then start the agent again"
         case EMFILE: "raise the limit of open files: `ulimit -n`, LimitNOFILE= of the unit"

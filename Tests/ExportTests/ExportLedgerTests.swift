@@ -92,9 +92,11 @@ private func place(_ position: Int) -> LogOffset {
             counts[outcome] = UInt64(index + 1)
             #expect(outcome.index == index)
         }
-        #expect(counts.inOrder == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+        #expect(counts.inOrder == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
         #expect(OutcomeCounts(inOrder: counts.inOrder) == counts)
         #expect(OutcomeCounts(inOrder: [1]) == nil)
+        // A cursor of before the last cause.
+        #expect(OutcomeCounts(inOrder: Array(1...9))?.inOrder == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
     }
 }
 

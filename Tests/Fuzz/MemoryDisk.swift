@@ -108,6 +108,8 @@ final class MemoryFile: StorageFile {
 
     func allocated() throws(SystemError) -> UInt64 { try size() }
 
+    func isNamed() throws(SystemError) -> Bool { true }
+
     func read(into bytes: inout [UInt8], range: Range<Int>, at position: UInt64)
         throws(SystemError) -> Int
     {

@@ -77,10 +77,19 @@ import Testing
         var writer = ByteWriter()
         let position = LogPosition(
             committed: LogOffset(segment: 3, position: 80),
-            synced: LogOffset(segment: 2, position: 88), heartbeat: 4)
+            synced: LogOffset(segment: 2, position: 88), heartbeat: 4,
+            retention: LogPosition.Retention(
+                first: 2, expired: LogOrdinal(batches: 5, records: 6)))
         position.encode(into: &writer)
         #expect(hex(writer.bytes) == GoldenBytes.position)
         #expect(LogPosition.decode(writer.bytes) == position)
+        // Whether its second part is there or right does not matter to the first.
+        var first = position
+        first.retention = nil
+        var bytes = writer.bytes
+        bytes[70] ^= 1
+        #expect(LogPosition.decode(bytes) == first)
+        #expect(LogPosition.decode(Array(bytes.prefix(64))) == first)
     }
 
     @Test func `a checkpoint's bytes, and none of them may change`() {

@@ -54,7 +54,8 @@ package struct MemoryStorage: Storage {
             state.link(number, by: 1)
             return number
         }
-        return MemoryFile(disk: disk, number: number, name: name, process: process)
+        return MemoryFile(
+            disk: disk, number: number, directory: path, name: name, process: process)
     }
 
     /// Renames.
@@ -100,12 +101,14 @@ package struct MemoryStorage: Storage {
 final class MemoryFile: StorageFile {
     private let disk: MemoryDisk
     private let number: Int
+    private let directory: String
     private let name: String
     private let process: Int
 
-    init(disk: MemoryDisk, number: Int, name: String, process: Int) {
+    init(disk: MemoryDisk, number: Int, directory: String, name: String, process: Int) {
         self.disk = disk
         self.number = number
+        self.directory = directory
         self.name = name
         self.process = process
     }
@@ -194,6 +197,12 @@ final class MemoryFile: StorageFile {
                 throw SystemError(errno: 5, operation: .sync)
             }
             state.files[number].sync()
+        }
+    }
+
+    func isNamed() throws(SystemError) -> Bool {
+        try disk.perform(.stat, process, name) { state in
+            state.directories[directory]?.live[name] == number
         }
     }
 

@@ -298,13 +298,13 @@ extension Simulation {
     }
 
     private func readCursor(_ name: String) -> CursorContent? {
-        guard let bytes = disk.content("cursors/" + name), bytes.count >= 144 else { return nil }
+        guard let bytes = disk.content("cursors/" + name), bytes.count >= 152 else { return nil }
         func word(_ at: Int) -> UInt64 {
             bytes[at..<(at + 8)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
         }
         return CursorContent(
             offset: LogOffset(rawValue: word(40)),
-            settled: stride(from: 72, to: 144, by: 8).reduce(0) { $0 + word($1) },
+            settled: stride(from: 72, to: 152, by: 8).reduce(0) { $0 + word($1) },
             records: bytes[50] & 2 != 0 ? word(64) : nil)
     }
 }

@@ -29,6 +29,7 @@ extension Simulation {
         guard violation == nil else { return }
         guard let agent else { return fail("the agent did not start in 40 attempts") }
         tallies[.starts] += 1
+        spentBeforeFailedStarts = nil
         tallies[.tornTails] += agent.writer.recovery.tornTails.count
         reconcile(agent)
         if sinks.indices.contains(where: { agent.exporters[$0] == nil }), !hasCursors {
@@ -68,7 +69,10 @@ extension Simulation {
     /// What a start left that did not come to its end: unclean, unless it had not begun to write.
     private func noteFailedStart() {
         if let meta = disk.content("log/meta"), meta.count > 40, meta[40] == 1 { return }
-        if ending == .order { ending = .death }
+        if ending == .order {
+            ending = .death
+            spentBeforeFailedStarts = spentSegments
+        }
         spendSegments()
         // What it found and mended it could tell nobody; the copies do.
         for name in disk.names("quarantine") where name.hasSuffix(".bytes") {

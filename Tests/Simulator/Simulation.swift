@@ -57,6 +57,8 @@ final class Simulation: FaultPlan, @unchecked Sendable {
     var highestSegment: SegmentNumber = 0
     /// After an unclean end nothing may be stored in a segment at or below this.
     var spentSegments: SegmentNumber = 0
+    /// The same before starts that failed after an orderly end: they stored nothing.
+    var spentBeforeFailedStarts: SegmentNumber?
 
     init(seed: UInt64, prints: Bool) {
         self.seed = seed
@@ -173,6 +175,10 @@ final class Simulation: FaultPlan, @unchecked Sendable {
         tallies[.unsyncedWritesAtPowerLoss] += left.writes
         tallies[.unsyncedNamesAtPowerLoss] += left.names
         trace.note("power fails, leaving \(loss) of \(left.writes) writes, \(left.names) names")
+        // What those starts said of an unclean end may go with power, too.
+        if let spent = spentBeforeFailedStarts, disk.content("log/meta")?[40] == 1 {
+            spentSegments = spent
+        }
         let off = [1.0, 60, 3600][random.below(3)]
         time.boot(afterSeconds: off)
         trueTime += UInt64(off * 1e9)

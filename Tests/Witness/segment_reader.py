@@ -311,6 +311,8 @@ class Position:
     synced: int
     heartbeat: int
     stored: tuple[int, int] = (0, 0)
+    # What retention deleted; None if it does not say.
+    expired: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -352,7 +354,10 @@ def parse_position(data: bytes) -> Position | None:
     if not _is_small(data, b"CXTLPOS0"):
         return None
     committed, synced, heartbeat, batches, records = struct.unpack_from("<QQQQQ", data, 8)
-    return Position(committed, synced, heartbeat, (batches, records))
+    expired = None
+    if len(data) >= 96 and crc32c(data[64:92]) == struct.unpack_from("<I", data, 92)[0]:
+        expired = struct.unpack_from("<QQ", data, 72)
+    return Position(committed, synced, heartbeat, (batches, records), expired)
 
 
 def read_meta(path: str) -> Meta | None:
