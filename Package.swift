@@ -80,8 +80,8 @@ let package = Package(
         .target(
             name: "Receive",
             dependencies: [
-                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", nio, nioPosix, logging,
-                lifecycle,
+                "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", nio, nioPosix,
+                logging, lifecycle,
             ], swiftSettings: strict),
         // What an exporter is, and the runner of its cursor.
         .target(
@@ -191,8 +191,8 @@ let package = Package(
         .testTarget(
             name: "ReceiveTests",
             dependencies: [
-                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", nio, logging,
-                lifecycle,
+                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "Places", nio,
+                logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -134,6 +134,8 @@ struct StatusReport: Sendable {
         producers.environment = counts.environment
         producers.spoolFilesDrained = counts.spoolFilesDrained
         producers.spoolFilesRefused = counts.spoolFilesRefused
+        producers.spoolDamagedRanges = counts.spoolDamagedRanges
+        producers.spoolDamagedBytes = counts.spoolDamagedBytes
         return producers
     }
 

@@ -166,6 +166,10 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var spoolFilesDrained: UInt64 = 0
         /// Spool files left alone, by reason.
         package var spoolFilesRefused: [String: UInt64] = [:]
+        /// Damaged ranges of spool files, stepped over; nil from an agent that does not count them.
+        package var spoolDamagedRanges: UInt64?
+        /// Bytes of them.
+        package var spoolDamagedBytes: UInt64?
         /// Producers to be filled in.
         package init() {}
     }

@@ -130,7 +130,7 @@ package struct StatusScreen: Sendable {
         if sum(producers.spoolFilesRefused) > 0 {
             lines.append(
                 style.paint(
-                    "spool files left alone " + causes(producers.spoolFilesRefused), .bad))
+                    "spool files not taken whole " + causes(producers.spoolFilesRefused), .bad))
         }
         for (name, number) in producers.environment.sorted(by: { $0.key < $1.key }) {
             lines.append(

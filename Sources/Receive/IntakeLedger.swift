@@ -44,8 +44,12 @@ package struct IntakeCounts: Sendable, Equatable {
     /// Spool files taken over and removed.
     package var spoolFilesDrained: UInt64 = 0
     /// Spool files left alone, by reason; a file counts once a change of its reason. `torn`: taken over but
-    /// for its end.
+    /// for its end. `damaged`: taken over but for what is damaged.
     package var spoolFilesRefused: [String: UInt64] = [:]
+    /// Damaged ranges of spool files that were stepped over.
+    package var spoolDamagedRanges: UInt64 = 0
+    /// Bytes of them.
+    package var spoolDamagedBytes: UInt64 = 0
 
     /// Zero.
     package init() {}
@@ -127,5 +131,14 @@ package final class IntakeLedger: Sendable {
     /// A spool file was left alone.
     package func spoolRefused(reason: String) {
         counts.withLock { $0.spoolFilesRefused[reason, default: 0] += 1 }
+    }
+
+    /// A spool file was taken over but for these.
+    package func spoolDamaged(ranges: UInt64, bytes: UInt64) {
+        counts.withLock {
+            $0.spoolFilesRefused["damaged", default: 0] += 1
+            $0.spoolDamagedRanges += ranges
+            $0.spoolDamagedBytes += bytes
+        }
     }
 }

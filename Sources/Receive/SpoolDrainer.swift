@@ -1,5 +1,6 @@
 internal import ByteCoding
 package import Logging
+internal import Places
 package import SegmentLog
 package import SystemIO
 internal import TelemetryBatch
@@ -16,7 +17,6 @@ package struct SpoolDrainer: Sendable {
     private let failpoints: Failpoints?
     /// Largest file that is read; spool.md caps what a client writes at 16 MiB.
     private static let fileBytesMax: UInt64 = 64 << 20
-    private static let suffix = ".spool"
 
     /// Drains these directories, each only if it is ours alone.
     package init(
@@ -62,7 +62,7 @@ package struct SpoolDrainer: Sendable {
             guard facts.kind == .directory, facts.uid == ThisProcess.euid,
                 facts.mode & 0o077 == 0
             else { return nil }
-            return try Files.list(directory).filter { $0.hasSuffix(Self.suffix) }.sorted()
+            return try Files.list(directory).filter { $0.hasSuffix(SpoolReader.suffix) }.sorted()
         } catch {
             // No directory, no spool.
             return nil
@@ -88,17 +88,13 @@ package struct SpoolDrainer: Sendable {
             var bytes = [UInt8](repeating: 0, count: Int(now.size))
             let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
             bytes.removeLast(bytes.count - got)
-            let rest = try store(bytes, uid: facts.uid, gid: facts.gid)
-            if rest > 0 {
-                ledger.spoolRefused(reason: "torn")
-                logger.warning(
-                    "the end of a spool file is no complete batch and is let go of",
-                    metadata: ["file": "\(path)", "bytes": "\(rest)"])
-            }
+            let name = path.split(separator: "/").last.map(String.init) ?? ""
+            let left = try store(
+                SpoolReader(bytes, name: name), uid: facts.uid, gid: facts.gid)
             try failpoints?.reach(.spoolRemove, .before)
-            let isRemoved = try Files.remove(path)
+            let isGone = try left.isEmpty ? Files.remove(path) : setAside(path, left)
             try failpoints?.reach(.spoolRemove, .after)
-            return isRemoved
+            return isGone
         } catch let problem as SpoolProblem {
             throw problem
         } catch { throw .unreadable("\(error)") }
@@ -114,35 +110,77 @@ package struct SpoolDrainer: Sendable {
         do { return try Files.facts(file) } catch { throw .unreadable("\(error)") }
     }
 
-    /// Hands every complete batch to the log and waits until it is durable there: after that the file
-    /// goes. The number of bytes at the end that are no complete frame: a writer was killed in its write.
-    private func store(_ bytes: [UInt8], uid: UInt32, gid: UInt32) throws(SpoolProblem) -> Int {
-        var frames = FrameBuffer()
-        frames.append(bytes)
-        var producer: ProducerID?
+    /// What a file holds beside its batches.
+    private struct Left {
+        var damaged: [Range<Int>] = []
+        var damagedRanges: UInt64 = 0
+        var damagedBytes = 0
+        var torn: Range<Int>?
+        /// A file may consist of nothing else: the first few are named, all are counted.
+        static let namedMax = 8
+
+        var isEmpty: Bool { damagedRanges == 0 && torn == nil }
+
+        mutating func add(_ range: Range<Int>) {
+            damagedRanges += 1
+            damagedBytes += range.count
+            if damaged.count < Self.namedMax { damaged.append(range) }
+        }
+    }
+
+    /// Keeps a file of which not all could be taken, under another name, and says what was not.
+    private func setAside(_ path: String, _ left: Left) throws(SystemError) -> Bool {
+        let kept = try SpoolAside.keep(path)
+        if let torn = left.torn {
+            ledger.spoolRefused(reason: "torn")
+            logger.warning(
+                "the end of a spool file is no complete batch",
+                metadata: [
+                    "file": "\(path)", "offset": "\(torn.lowerBound)", "bytes": "\(torn.count)",
+                    "kept": "\(kept)",
+                ])
+        }
+        if left.damagedRanges > 0 {
+            ledger.spoolDamaged(ranges: left.damagedRanges, bytes: UInt64(left.damagedBytes))
+            let offsets = left.damaged.map { "\($0.lowerBound)" }.joined(separator: ",")
+            logger.error(
+                "a spool file is damaged; all else in it is taken",
+                metadata: [
+                    "file": "\(path)", "offset": "\(offsets)", "ranges": "\(left.damagedRanges)",
+                    "bytes": "\(left.damagedBytes)", "kept": "\(kept)",
+                ])
+        }
+        return true
+    }
+
+    /// Hands every sound batch to the log and waits until it is durable there: after that the file goes.
+    /// What could not be taken.
+    private func store(
+        _ content: SpoolReader, uid: UInt32, gid: UInt32
+    ) throws(SpoolProblem) -> Left {
+        var content = content
+        var left = Left()
         let outcomes = Monitor<Outcomes>(Outcomes())
         // The file is drained again from its front if one of it could not be stored.
         let stream = AppendStream()
-        while let frame = nextFrame(&frames) {
-            if frame.type == .hello, producer == nil {
-                do { producer = try Hello(decoding: frame.body.span.bytes).producer } catch {
-                    throw .noHello
-                }
-            } else if frame.type == .batch {
-                guard let producer else { throw .noHello }
+        while let part = content.next() {
+            switch part {
+            case .hello: continue
+            case .batch(let body):
+                guard let producer = content.producer else { throw .noHello }
                 let peer = PeerIdentity(uid: uid, gid: gid)
-                submit(frame.body, producer, peer, stream, outcomes)
+                submit(content.bytes(body), producer, peer, stream, outcomes)
+            case .damaged(let range):
+                // Whose batches follow, nobody says.
+                guard content.producer != nil else { throw .noHello }
+                left.add(range)
+            case .torn(let range): left.torn = range
             }
         }
         let failed = outcomes.wait { $0.waiting == 0 ? .some($0.failed) : nil } ?? true
         guard !failed else { throw .logFull }
         do { try log.sync() } catch { throw .logFull }
-        return frames.pendingBytes
-    }
-
-    /// The next complete frame; what follows the last is a torn write of a writer that was killed.
-    private func nextFrame(_ frames: inout FrameBuffer) -> Frame? {
-        do { return try frames.next() } catch { return nil }
+        return left
     }
 
     private struct Outcomes {
@@ -231,7 +269,7 @@ enum SpoolProblem: Error, CustomStringConvertible {
         case .linked: "it has more than one link"
         case .openMode: "others may read or write it"
         case .tooLarge(let size): "it has \(size) bytes"
-        case .noHello: "it does not begin with a hello"
+        case .noHello: "neither its begin nor its name says whose batches it holds"
         case .logFull: "the log cannot take it now"
         }
     }

@@ -116,6 +116,38 @@ import Testing
         #expect(!Files.exists(empty))
     }
 
+    @Test func `of a damaged file all but the damage is sent, and the file is kept`() throws {
+        let scratch = try Scratch()
+        let telemetry = Telemetry(scratch.configuration(startsThread: false))
+        for name in ["one", "two", "three"] {
+            telemetry.event(name)
+            telemetry.flush(timeout: .seconds(5))
+        }
+        telemetry.shutdown()
+        let name = try #require(try Files.list(scratch.spool).first)
+        let path = scratch.spool + "/" + name
+        var bytes = try Files.read(path, limit: 1 << 20)
+        var reader = SpoolReader(bytes, name: name)
+        var bodies: [Range<Int>] = []
+        while let part = reader.next() {
+            if case .batch(let body) = part { bodies.append(body) }
+        }
+        #expect(bodies.count == 3)
+        bytes[bodies[1].lowerBound - 12] ^= 0x80
+        try Files.replace(path, with: bytes)
+        let agent = try FakeAgent(scratch.socket)
+        let socket = scratch.socket
+        let sender = SpoolSender(surroundings: scratch.configuration().surroundings) {
+            do {
+                return Connected(try UnixSocket.connect(socket, blocking: false), isSystem: true)
+            } catch { return nil }
+        }
+        #expect(sender.send(budgetNanoseconds: 5_000_000_000) == 1)
+        #expect(try agent.names() == ["one", "three"])
+        #expect(try Files.list(scratch.spool) == [name.dropLast(6) + ".damaged"])
+        try agent.stop()
+    }
+
     @Test func `the next process sends what was spooled to the system's agent, once`() throws {
         let scratch = try Scratch()
         for name in ["one", "two", "three"] {

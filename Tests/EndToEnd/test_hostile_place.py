@@ -1,5 +1,6 @@
 """What an agent finds in its places must not keep it from its work."""
 
+import json
 import os
 import pathlib
 import resource
@@ -7,11 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 from alone import AloneCase
 from host import eventually
+from installed import ROOT
 from producer import Producer, record
+
+sys.path.insert(0, str(ROOT / "Tests/Witness"))
+from frames import BATCH, HELLO, frame  # noqa: E402
+from hand_made import batch  # noqa: E402
 
 
 class HostilePlace(AloneCase):
@@ -114,6 +121,29 @@ class HostilePlace(AloneCase):
         eventually(lambda: not file.exists(), 10, "the spool is taken")
         self.assertIn("bytes=12", (self.home / "messages").read_text())
         self.records(1)
+        self.end()
+
+    def test_a_wrong_bit_in_a_spool_file_costs_one_batch(self):
+        folder = self.state / "spool"
+        folder.mkdir(mode=0o700, parents=True)
+        producer = bytes(range(1, 17))
+        frames = [frame(BATCH, batch(producer, number)) for number in range(1, 6)]
+        data = bytearray(frame(HELLO, b"CXTL\0\0\x28\0" + producer + bytes(17)) + b"".join(frames))
+        at = len(data) - 4 * len(frames[0])
+        data[at + 1] ^= 0x20  # A bit of the second's length.
+        file = folder / f"{producer.hex()}.spool"
+        file.touch(mode=0o600)
+        file.write_bytes(data)
+        self.start()
+        eventually(lambda: not file.exists(), 10, "the spool is taken")
+        messages = (self.home / "messages").read_text()
+        self.assertRegex(messages, f"bytes={len(frames[0])}.*file={file}.*offset={at}")
+        kept = file.with_suffix(".damaged")
+        self.assertEqual((kept.read_bytes(), kept.stat().st_mode & 0o777), (bytes(data), 0o600))
+        status = json.loads(self.telemetry("status", "--json").stdout)
+        self.assertEqual(status["log"]["stored"]["batches"], 4)
+        self.assertEqual(status["producers"]["spool_damaged_bytes"], len(frames[0]))
+        self.assertEqual(status["producers"]["spool_files_refused"], {"damaged": 1})
         self.end()
 
     def test_few_descriptors_stop_nobody(self):

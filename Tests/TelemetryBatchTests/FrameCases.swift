@@ -179,7 +179,12 @@ let invalidStreams: [StreamCase] = [
         bytes: plainHello + frame(.batch), error: .truncated),
 ]
 
-/// Spool files: complete frames are taken, the rest is left.
+/// A batch of another sequence.
+private let otherFrame = frame(.batch, changed(smallBatch, at: 24, to: 2))
+/// One wrong bit in the body.
+private let damagedFrame = changed(batchFrame, at: 30, to: batchFrame[30] ^ 4)
+
+/// Spool files: sound frames are taken, the rest is said.
 let spoolCases: [StreamCase] = [
     StreamCase(
         name: "whole", note: "hello and two batches", bytes: plainHello + batchFrame + batchFrame),
@@ -192,9 +197,36 @@ let spoolCases: [StreamCase] = [
         name: "torn-header", note: "the last write was cut within its header",
         bytes: plainHello + batchFrame + batchFrame.prefix(7)),
     StreamCase(
-        name: "damaged-second", note: "a bit of the second batch; the third is not read",
+        name: "damaged-second", note: "a bit of the second batch; the third is taken",
+        bytes: plainHello + batchFrame + damagedFrame + otherFrame),
+    StreamCase(
+        name: "damaged-length", note: "a bit of the second's length, which then ends with the file",
         bytes: plainHello + batchFrame
-            + changed(batchFrame, at: 30, to: batchFrame[30] ^ 4) + batchFrame),
+            + changed(batchFrame, at: 0, to: UInt8(truncatingIfNeeded: 2 * batchFrame.count - 12))
+            + otherFrame),
+    StreamCase(
+        name: "damaged-type", note: "the second's type is unknown, its checksum right",
+        bytes: plainHello + batchFrame + changed(batchFrame, at: 4, to: 0x42) + otherFrame),
+    StreamCase(
+        name: "damaged-version", note: "the second is of version 1",
+        bytes: plainHello + batchFrame + changed(batchFrame, at: 5, to: 1) + otherFrame),
+    StreamCase(
+        name: "damaged-hello", note: "the file's name says whose the batches are",
+        bytes: changed(plainHello, at: 20, to: 0) + batchFrame + otherFrame),
+    StreamCase(
+        name: "damaged-last", note: "a bit of the last batch",
+        bytes: plainHello + batchFrame + damagedFrame),
+    StreamCase(
+        name: "damaged-twice", note: "two together, one apart, and a torn end",
+        bytes: plainHello + damagedFrame + damagedFrame + batchFrame + damagedFrame + otherFrame
+            + batchFrame.prefix(50)),
+    StreamCase(
+        name: "flags-set", note: "flags of the second's frame, which no reader looks at",
+        bytes: plainHello + changed(batchFrame, at: 6, to: 1) + otherFrame),
+    StreamCase(
+        name: "another-producers", note: "behind damage, a frame of another producer is no begin",
+        bytes: plainHello + damagedFrame
+            + frame(.batch, changed(smallBatch, at: 8, to: 0xEE)) + otherFrame),
     StreamCase(
         name: "zeros-at-end", note: "a block that was allocated and not written: 0 bytes of type 0",
         bytes: plainHello + batchFrame + [UInt8](repeating: 0, count: 24)),

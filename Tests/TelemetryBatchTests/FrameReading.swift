@@ -114,3 +114,37 @@ func streamJSON(_ bytes: [UInt8]) throws(BatchError) -> String {
     json.endObject()
     return json.text
 }
+
+/// What is taken of a spool file, and what is not.
+func spoolJSON(_ bytes: [UInt8]) throws(BatchError) -> String {
+    var reader = SpoolReader(bytes, name: someProducer.hex + ".spool")
+    var frames: [Frame] = []
+    var damaged: [Range<Int>] = []
+    var torn: Range<Int>?
+    while let part = reader.next() {
+        switch part {
+        case .hello(let hello): frames.append(hello.frame)
+        case .batch(let body): frames.append(Frame(type: .batch, body: reader.bytes(body)))
+        case .damaged(let range): damaged.append(range)
+        case .torn(let range): torn = range
+        }
+    }
+    func pair(_ json: inout JSONWriter, _ range: Range<Int>) {
+        json.beginArray()
+        json.integer(range.lowerBound)
+        json.integer(range.count)
+        json.endArray()
+    }
+    var json = JSONWriter()
+    json.beginObject()
+    json.field("producer", reader.producer?.hex ?? "")
+    json.key("frames")
+    json.beginArray()
+    for frame in frames { try write(frame, &json) }
+    json.endArray()
+    json.field("damaged", damaged, pair)
+    json.key("torn")
+    if let torn { pair(&json, torn) } else { json.null() }
+    json.endObject()
+    return json.text
+}

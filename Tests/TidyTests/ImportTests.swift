@@ -10,8 +10,8 @@ private let allowed: [String: Set<String>] = [
     "SegmentLog": ["ByteCoding", "SystemIO"],
     "Meaning": ["ByteCoding", "TelemetryBatch"],
     "Receive": [
-        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "NIOCore", "NIOPosix", "Logging",
-        "ServiceLifecycle",
+        "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "NIOCore", "NIOPosix",
+        "Logging", "ServiceLifecycle",
     ],
     "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],
     "JournalExport": [

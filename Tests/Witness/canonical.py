@@ -6,7 +6,8 @@ import math
 from typing import Any, Iterator
 
 from batch_reader import BatchReader, Pairs, read_batch
-from frames import (ACK, BATCH, ERROR, GOODBYE, HELLO, READERS, THROTTLE, WELCOME, read_frame)
+from frames import (ACK, BATCH, ERROR, GOODBYE, HELLO, READERS, THROTTLE, WELCOME, parse_spool,
+                    read_frame)
 from segment_reader import RECEIVERS, Entry, offset_text
 from wire_bytes import MASK64, WireError
 
@@ -205,6 +206,15 @@ def stream_json(data: bytes) -> dict[str, Any]:
     except WireError as error:
         stopped = "incomplete" if error.name == "truncated" else error.name
     return {"frames": frames, "complete_bytes": at, "stopped": stopped}
+
+
+def spool_json(data: bytes) -> dict[str, Any]:
+    """What is taken of a spool file of the vectors."""
+    found = parse_spool(data, "101112131415161718191a1b1c1d1e1f.spool")
+    return {"producer": found.producer.hex(),
+            "frames": [_frame_json(kind, body) for kind, body in found.frames],
+            "damaged": [list(each) for each in found.damaged],
+            "torn": list(found.torn) if found.torn else None}
 
 
 def stored_records(entry: Entry, log_id: bytes) -> Iterator[dict[str, Any]]:

@@ -178,7 +178,7 @@ def count_spool(directory: str) -> dict[str, int]:
             continue  # Drained meanwhile.
         result["files"] += 1
         result["batches"] += len(spool.batches)
-        result["stopped"] += spool.error is not None
+        result["stopped"] += not spool.is_whole
         for body in spool.batches:
             result["records"] += struct.unpack_from("<I", body, 4)[0] if len(body) >= 64 else 0
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass, field
 from typing import Any, Iterator
@@ -139,37 +140,87 @@ def check_client_stream(data: bytes) -> None:
 
 @dataclass
 class SpoolFile:
-    """A spool file: its hello, its batches, and where and why the reading stopped."""
+    """A spool file: its frames, and the ranges that are none."""
 
-    path: str
     producer: bytes = b""
-    batches: list[bytes] = field(default_factory=list)
-    stopped_at: int = 0
-    error: WireError | None = None
+    frames: list[tuple[int, bytes]] = field(default_factory=list)
+    damaged: list[tuple[int, int]] = field(default_factory=list)
+    torn: tuple[int, int] | None = None
+
+    @property
+    def batches(self) -> list[bytes]:
+        return [body for kind, body in self.frames if kind == BATCH]
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.damaged and self.torn is None
+
+
+def _sound(data: bytes, at: int) -> tuple[int, bytes] | None:
+    """The frame of a spool file that stands there, if a sound one does."""
+    if len(data) - at < FRAME.size:
+        return None
+    length, kind, version, _, checksum = FRAME.unpack_from(data, at)
+    limit = FRAME_BYTES_MAX if kind == BATCH else SMALL_FRAME_BYTES_MAX
+    body = data[at + FRAME.size:at + FRAME.size + length]
+    if (version or kind != BATCH and (kind != HELLO or at) or length > limit
+            or len(body) < length or crc32c(body) != checksum):
+        return None
+    if kind == HELLO:
+        try:
+            read_hello(body)
+        except WireError:
+            return None
+    return kind, body
+
+
+def _torn(data: bytes, at: int) -> bool:
+    if len(data) - at < FRAME.size:
+        return True
+    length, kind, version, _, _ = FRAME.unpack_from(data, at)
+    limit = {BATCH: FRAME_BYTES_MAX, HELLO: SMALL_FRAME_BYTES_MAX}.get(kind, -1)
+    if version == 0 and length <= limit:
+        return at + FRAME.size + length > len(data)
+    return not any(data[at:])
+
+
+def parse_spool(data: bytes, name: str) -> SpoolFile:
+    """What spool.md, "Reading", takes of a file of this name. The bound on the work is not the witness's affair."""
+    result, at = SpoolFile(), 0
+    if len(name) == 38 and name.endswith(".spool"):
+        try:
+            result.producer = bytes.fromhex(name[:32])
+        except ValueError:
+            pass
+    while at < len(data):
+        found = _sound(data, at)
+        if found:
+            if found[0] == HELLO:
+                result.producer = read_hello(found[1])["producer"]
+            result.frames.append(found)
+            at += FRAME.size + len(found[1])
+            continue
+        after = at + 1
+        while result.producer and (after := data.find(result.producer, after + 20)) >= 0:
+            after -= 20
+            again = _sound(data, after)
+            if again and again[0] == BATCH and len(again[1]) >= 64:
+                break
+            after += 1
+        else:
+            after = -1
+        if after < 0 and _torn(data, at):
+            result.torn = (at, len(data) - at)
+        else:
+            result.damaged.append((at, (len(data) if after < 0 else after) - at))
+        at = len(data) if after < 0 else after
+    return result
 
 
 def read_spool(path: str) -> SpoolFile:
-    """Complete frames with a right checksum, up to the first that is not."""
+    """A spool file's content."""
     with open(path, "rb") as file:
-        data = file.read()
-    result = SpoolFile(path)
-    at, first = 0, True
-    try:
-        while at < len(data):
-            kind, body, after = read_frame(data, at)
-            if first and kind != HELLO:
-                raise WireError("bad_magic", at, "the first frame is not a hello")
-            if not first and kind == HELLO:
-                raise WireError("unexpected_frame", at, "a second hello")
-            if first:
-                result.producer = read_hello(body)["producer"]
-            elif kind == BATCH:
-                result.batches.append(body)
-            at, first = after, False
-    except WireError as error:
-        result.error = error
-    result.stopped_at = at
-    return result
+        return parse_spool(file.read(), os.path.basename(path))
 
 
 def frames_of(data: bytes) -> Iterator[tuple[int, bytes]]:

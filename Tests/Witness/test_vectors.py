@@ -11,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 from batch_reader import read_batch
-from canonical import batch_json, stream_json
+from canonical import batch_json, spool_json, stream_json
 from frames import check_client_stream
 from wire_bytes import CODES, WireError
 
@@ -74,7 +74,7 @@ class VectorTests(unittest.TestCase):
         self.invalid("frames/invalid", check_client_stream)
 
     def test_spool_files(self) -> None:
-        self.valid("spool", stream_json)
+        self.valid("spool", spool_json)
 
 
 if __name__ == "__main__":

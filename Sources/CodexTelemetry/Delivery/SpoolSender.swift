@@ -69,46 +69,55 @@ struct SpoolSender {
         var bytes = [UInt8](repeating: 0, count: Int(facts.size))
         let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
         bytes.removeLast(bytes.count - got)
-        if let content = Content(bytes), !content.batches.isEmpty {
-            guard try hand(content, deadline) else { return false }
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        let content = Content(SpoolReader(bytes, name: name))
+        if let hello = content.hello, !content.batches.isEmpty {
+            guard try hand(content, hello, deadline) else { return false }
         }
-        // All of it is in the log, or there is not one whole batch in it.
-        return try Files.remove(path)
+        // All that is sound is in the log. What is not sound stays to be looked at.
+        if content.isWhole { return try Files.remove(path) }
+        _ = try SpoolAside.keep(path)
+        return true
     }
 
-    /// A spool file's complete frames.
+    /// A spool file's sound frames.
     private struct Content {
-        var hello: Hello
+        /// Nil if nothing says whose batches these are.
+        var hello: Hello?
         var batches: [[UInt8]] = []
         var last: UInt64 = 0
+        var isWhole = true
 
-        /// Nil without a hello in front: nobody's batches.
-        init?(_ bytes: [UInt8]) {
-            var frames = FrameBuffer()
-            frames.append(bytes)
-            guard let first = Self.next(&frames), first.type == .hello else { return nil }
-            do { hello = try Hello(decoding: first.body.span.bytes) } catch { return nil }
-            while let frame = Self.next(&frames) {
-                guard frame.type == .batch else { continue }
-                do {
-                    var reader = ByteReader(frame.body.span.bytes)
-                    try reader.skip(24)
-                    last = max(last, try reader.readUInt64())
-                } catch { continue }
-                batches.append(frame.encoded)
+        init(_ content: SpoolReader) {
+            var content = content
+            while let part = content.next() {
+                switch part {
+                case .hello(let found): hello = found
+                case .batch(let range): add(content.bytes(range))
+                case .damaged, .torn: isWhole = false
+                }
             }
+            if hello == nil, let producer = content.producer { hello = Hello(producer: producer) }
+            if hello == nil { isWhole = false }
         }
 
-        /// The next complete frame with a right checksum; nil ends the file.
-        private static func next(_ frames: inout FrameBuffer) -> Frame? {
-            do { return try frames.next() } catch { return nil }
+        private mutating func add(_ body: [UInt8]) {
+            do {
+                var reader = ByteReader(body.span.bytes)
+                try reader.skip(24)
+                last = max(last, try reader.readUInt64())
+                batches.append(Frame(type: .batch, body: body).encoded)
+            } catch {
+                // Too short for a batch: nothing that an agent would take.
+                isWhole = false
+            }
         }
     }
 
     /// True once the agent has dealt with all of it.
-    private func hand(_ content: Content, _ deadline: UInt64) throws -> Bool {
+    private func hand(_ content: Content, _ hello: Hello, _ deadline: UInt64) throws -> Bool {
         guard let connected = connect(), connected.isSystem else { return false }
-        var hello = content.hello
+        var hello = hello
         hello.readsAnswers = true
         try send(hello.frame.encoded, on: connected.socket, deadline)
         for batch in content.batches { try send(batch, on: connected.socket, deadline) }

@@ -680,28 +680,86 @@ class _Link:
             if os.stat(name, dir_fd=directory, follow_symlinks=False).st_ino != status.st_ino:
                 return
             other, data = _Link(self.env, self.on_drop), file.read(SPOOL_FILE_BYTES_MAX)
-            while len(data) >= 12:
-                length, kind, _, _, checksum = struct.unpack_from("<IBBHI", data)
-                body = data[12 : 12 + length]
-                if len(body) < length or crc32c(body) != checksum:
-                    break
-                if kind == 1:
-                    other.producer = body[8:24]
-                elif kind == 2 and length >= 64:
-                    records, other.next_sequence = struct.unpack_from("<I16xQ", body, 4)
-                    other.add(body, (records, 0, 0))
-                data = data[12 + length :]
-            other.connect()
-            other.exchange(until, final=True)
+            other.producer, bodies, rest = read_spool(data, name)
+            for body in bodies if other.producer else ():
+                records, other.next_sequence = struct.unpack_from("<I16xQ", body, 4)
+                other.add(body, (records, 0, 0))
+            if other.unacked:
+                other.connect()
+                other.exchange(until, final=True)
             if other.sock:
                 other.sock.close()
-            if not other.unacked:
+            if not other.unacked and not rest and other.producer:
                 os.unlink(name, dir_fd=directory)
+            elif not other.unacked:
+                _keep_aside(directory, name)
+
+
+def _sound_frame(data: bytes, at: int) -> tuple[int, bytes] | None:
+    """The frame that stands there, if it is one of a spool file."""
+    if len(data) - at < 12:
+        return None
+    length, kind, version, _, checksum = struct.unpack_from("<IBBHI", data, at)
+    body = data[at + 12 : at + 12 + length]
+    if version or len(body) < length or length > (BATCH_BYTES_MAX if kind == 2 else 64 << 10):
+        return None
+    if kind == 1 and (at or length < 40 or body[:6] != b"CXTL\0\0" or not any(body[8:24])):
+        return None
+    return (kind, body) if kind in (1, 2) and crc32c(body) == checksum else None
+
+
+def read_spool(data: bytes, name: str) -> tuple[bytes, list[bytes], list[tuple[int, int]]]:
+    """Producer (empty: unknown), sound batches, and the ranges that are none: spool.md, "Reading"."""
+    bodies: list[bytes] = []
+    rest: list[tuple[int, int]] = []
+    at, in_vain = 0, max(64 << 20, 4 * len(data))
+    try:
+        producer = bytes.fromhex(name[:32]) if len(name) == 38 else b""
+    except ValueError:
+        producer = b""
+    while at < len(data):
+        if found := _sound_frame(data, at):
+            if found[0] == 1:
+                producer = found[1][8:24]
+            elif len(found[1]) >= 64:
+                bodies.append(found[1])
+            at += 12 + len(found[1])
+            continue
+        start, place = at, at + 20
+        at = len(data)  # Unless a batch of this producer follows.
+        while producer and in_vain > 0 and (place := data.find(producer, place + 1)) >= 0:
+            found = _sound_frame(data, place - 20)
+            if found and found[0] == 2 and len(found[1]) >= 64:
+                at = place - 20
+                break
+            if data[place - 16 : place - 14] == b"\2\0":
+                in_vain -= int.from_bytes(data[place - 20 : place - 16], "little")
+        rest.append((start, at - start))
+    return producer, bodies, rest
+
+
+def _keep_aside(directory: int, name: str) -> None:
+    """Renames a file of which not all is sound; the newest 8 of them stay, and 64 MiB."""
+    os.rename(name, name[:-6] + ".damaged", src_dir_fd=directory, dst_dir_fd=directory)
+    kept = []
+    for other in os.listdir(directory):
+        if other.endswith(".damaged"):
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(other, dir_fd=directory, follow_symlinks=False)
+                kept.append((status.st_mtime_ns, other, status.st_size))
+    room = SPOOL_BYTES_MAX
+    for number, (_, other, size) in enumerate(sorted(kept, reverse=True)):
+        room -= size
+        if number >= 8 or room < 0:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(other, dir_fd=directory)
 
 
 def _bytes_in(directory: int) -> int:
     total = 0
     for name in os.listdir(directory):
+        if not name.endswith(".spool"):
+            continue
         with contextlib.suppress(FileNotFoundError):  # A drainer takes files away meanwhile.
             total += os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
     return total

@@ -72,9 +72,9 @@ class ClientTest(unittest.TestCase):
     def spooled(self) -> list[Any]:
         files = sorted(os.listdir(self.spool)) if os.path.isdir(self.spool) else []
         spools = [read_spool(os.path.join(self.spool, name)) for name in files]
-        self.assertEqual([s.error for s in spools], [None] * len(spools))
-        for spool in spools:
-            self.assertEqual(os.path.basename(spool.path), spool.producer.hex() + ".spool")
+        for name, spool in zip(files, spools):
+            self.assertTrue(spool.is_whole)
+            self.assertEqual(name, spool.producer.hex() + ".spool")
         return [read_batch(body) for spool in spools for body in spool.batches]
 
 
@@ -447,6 +447,34 @@ class SpoolTests(ClientTest):
         self.assertEqual(sorted(os.listdir(self.spool)), [files[0], "f" * 32 + ".spool"])
         self.assertEqual({b.header["producer"].hex() + ".spool" for b in agent.stored}
                          & set(files), {files[1]})
+
+
+    def test_of_a_damaged_file_all_but_the_damage_is_sent_and_the_file_is_kept(self) -> None:
+        self.start()
+        for n in range(3):
+            telemetry.event("earlier", {"n": n})
+            telemetry.flush()
+        self.stop()
+        [name] = os.listdir(self.spool)
+        path = os.path.join(self.spool, name)
+        [_, second, _] = [body for kind, body in read_spool(path).frames if kind == 2]
+        with open(path, "r+b") as file:
+            at = file.read().index(second)
+            file.seek(at - 12)  # The length, which then leads past the third.
+            file.write(bytes((second_byte := (len(second) ^ 0x40) & 255,)))
+            self.assertNotEqual(second_byte, len(second) & 255)
+        agent = self.agent()
+        with mock.patch.object(telemetry, "SYSTEM_SOCKET", self.socket):
+            self.start()
+            telemetry.event("now")
+            telemetry.flush()
+            self.assertEqual(len(agent.wait(3)), 3)
+            until = time.monotonic() + 5
+            while os.listdir(self.spool) == [name] and time.monotonic() < until:
+                time.sleep(0.005)
+        self.assertEqual(os.listdir(self.spool), [name[:-6] + ".damaged"])
+        self.assertEqual(sorted(b.header["sequence"] for b in agent.stored
+                                if b.header["producer"].hex() == name[:32]), [1, 3])
 
 
 class ProcessTests(ClientTest):
