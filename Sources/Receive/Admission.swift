@@ -16,6 +16,8 @@ package struct IntakeLimits: Sendable, Equatable {
     package var partialBytesMax: UInt64 = 64 << 20
     /// How long a connection may take to say hello, or to complete a frame that it began.
     package var frameDeadline = Duration.seconds(30)
+    /// How long what a connection still sends is taken after a newer one of its producer said hello.
+    package var takeoverDeadline = Duration.seconds(1)
 
     /// The defaults.
     package init() {}

@@ -83,6 +83,14 @@ package struct ConnectionMachine: Sendable {
             "no whole frame came in time; send frames whole, or connect when there is one")
     }
 
+    /// A newer connection of this peer's uid said hello with this producer id.
+    package mutating func superseded() -> Action {
+        end(
+            .superseded,
+            "a newer connection of this producer took over; what is not acked was not read: send it "
+                + "under a new producer id")
+    }
+
     /// A hello arrived, or what should have been one.
     package mutating func hello(_ result: Result<Hello, BatchError>) -> Action {
         switch result {

@@ -70,6 +70,9 @@ final class Intake: Sendable {
 
     private struct Registry {
         var handlers: [UInt64: PeerHandler] = [:]
+        /// The connections of each producer, in the order of their hellos: the first one's batches go to
+        /// the log, the others wait for it to leave. A producer's sequences rise only if one writes.
+        var producers: [DedupeKey: [UInt64]] = [:]
         var isDraining = false
         var whenEmpty: [EventLoopPromise<Void>] = []
     }
@@ -126,8 +129,29 @@ final class Intake: Sendable {
         if registry.value.isDraining { handler.drain() }
     }
 
-    func unregister(number: UInt64, peer: PeerIdentity) {
+    /// A connection said hello; true if it is its producer's only one. Else the one before it is told to
+    /// leave, and `proceed` is called when its turn has come.
+    func claim(_ key: DedupeKey, number: UInt64) -> Bool {
+        let before = registry.value.producers[key]?.last
+        registry.value.producers[key, default: []].append(number)
+        guard let before else { return true }
+        registry.value.handlers[before]?.yield()
+        return false
+    }
+
+    private func release(_ key: DedupeKey, number: UInt64) {
+        guard var queue = registry.value.producers[key], let place = queue.firstIndex(of: number)
+        else { return }
+        queue.remove(at: place)
+        registry.value.producers[key] = queue.isEmpty ? nil : queue
+        guard place == 0, let next = queue.first else { return }
+        // Not from within what the leaving one is doing.
+        eventLoop.assumeIsolated().execute { self.registry.value.handlers[next]?.proceed() }
+    }
+
+    func unregister(number: UInt64, peer: PeerIdentity, producer: DedupeKey?) {
         registry.value.handlers[number] = nil
+        if let producer { release(producer, number: number) }
         admission.leave(uid: peer.uid ?? UInt32.max)
         guard registry.value.handlers.isEmpty else { return }
         for promise in registry.value.whenEmpty { promise.succeed() }

@@ -31,6 +31,15 @@ final class PeerHandler: ChannelInboundHandler {
     private var deadline: Scheduled<Void>?
     private var quiet: Scheduled<Void>?
     private var ending = false
+    /// Whose batches these are, once it said hello.
+    private var key: DedupeKey?
+    /// The answer to the hello, while an older connection of this producer has not left: what arrives
+    /// meanwhile is kept, and no more is read than has arrived.
+    private var greeting: ConnectionMachine.Action?
+    /// A newer connection of this producer waits: since when what still arrives is no longer taken.
+    private var yieldsAt: NIODeadline?
+    /// Nothing more will come.
+    private var inputEnded = false
     /// Why the connection ends: told last, after the acks of what is still under way.
     private var farewell: [UInt8]?
 
@@ -53,8 +62,10 @@ final class PeerHandler: ChannelInboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         deadline?.cancel()
         quiet?.cancel()
-        pending = nil
-        holdPending()
+        if greeting == nil {
+            pending = nil
+            holdPending()
+        }
         intake.ledger.environment(machine.environment, connected: false)
         self.context = nil
         leaveIfSettled()
@@ -63,7 +74,9 @@ final class PeerHandler: ChannelInboundHandler {
     /// A connection that has gone keeps its place until what it sent has its outcome: what was received
     /// is counted and, if the log's queue was full, still handed over.
     private func leaveIfSettled() {
-        if context == nil && inFlightBytes == 0 { intake.unregister(number: number, peer: peer) }
+        guard context == nil, inFlightBytes == 0, greeting == nil else { return }
+        intake.unregister(number: number, peer: peer, producer: key)
+        key = nil
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -81,8 +94,14 @@ final class PeerHandler: ChannelInboundHandler {
             bytes = whole
             pending = nil
         }
+        take(bytes)
+    }
+
+    /// Takes all whole frames, keeps the rest.
+    private func take(_ received: ByteBuffer) {
+        var bytes = received
         var hasTaken = false
-        while !ending, takeFrame(&bytes) { hasTaken = true }
+        while !ending, greeting == nil, takeFrame(&bytes) { hasTaken = true }
         if bytes.readableBytes > 0 && !ending {
             keep(bytes, isNew: hasTaken)
         } else if machine.producer != nil {
@@ -90,7 +109,7 @@ final class PeerHandler: ChannelInboundHandler {
             deadline = nil
         }
         holdPending()
-        if intake.isDraining { waitForQuiet() }
+        if intake.isDraining || yieldsAt != nil { waitForQuiet() }
     }
 
     /// Keeps the begin of a frame until the rest arrives.
@@ -128,9 +147,14 @@ final class PeerHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
-            // Half-closed by a client that only writes: what is under way is settled first.
-            if inFlightBytes == 0 { context.close(promise: nil) } else { ending = true }
+            inputEnded = true
+            if greeting == nil { endOfInput() }
         }
+    }
+
+    /// Half-closed by a client that only writes: what is under way is settled first.
+    private func endOfInput() {
+        if inFlightBytes == 0 { context?.close(promise: nil) } else { ending = true }
     }
 
     /// Takes one frame off the front; false if there is no whole one.
@@ -150,7 +174,7 @@ final class PeerHandler: ChannelInboundHandler {
         case .hello:
             let action = machine.hello(Self.hello(in: body))
             intake.ledger.environment(machine.environment, connected: true)
-            return perform(action)
+            return greet(action)
         case .batch: return takeBatch(body, checksum: header.checksum)
         case .goodbye: return perform(machine.goodbye())
         default: return true
@@ -186,6 +210,46 @@ final class PeerHandler: ChannelInboundHandler {
         do throws(BatchError) {
             return .success(try Hello(decoding: body.readableBytesSpan))
         } catch { return .failure(error) }
+    }
+
+    // MARK: One writer a producer
+
+    /// Answers the hello, at once or when no older connection of this producer is left: of two that write
+    /// in turns one would send below the highest sequence, and its batches would be taken for duplicates.
+    private func greet(_ action: ConnectionMachine.Action) -> Bool {
+        guard let producer = machine.producer else { return perform(action) }
+        let key = DedupeKey(uid: peer.uid ?? .max, producer: producer)
+        self.key = key
+        if intake.claim(key, number: number) { return perform(action) }
+        greeting = action
+        pause()
+        return true
+    }
+
+    /// A newer connection of this producer waits: what has arrived is taken, then this one ends.
+    func yield() {
+        guard yieldsAt == nil else { return }
+        yieldsAt = .now() + TimeAmount(intake.admission.limits.takeoverDeadline)
+        if !ending, greeting == nil { waitForQuiet() }
+    }
+
+    /// The older connections of this producer have left, and all that they sent has its outcome.
+    func proceed() {
+        guard let action = greeting else { return }
+        greeting = nil
+        _ = perform(action)
+        let bytes = pending
+        pending = nil
+        take(bytes ?? ByteBuffer())
+        if context == nil {
+            // What it sent before it went was read.
+            pending = nil
+            holdPending()
+            return leaveIfSettled()
+        }
+        if inputEnded, !ending { endOfInput() }
+        sendAck()
+        resumeIfRoom()
     }
 
     // MARK: To the log and back
@@ -258,7 +322,7 @@ final class PeerHandler: ChannelInboundHandler {
     }
 
     private func resumeIfRoom() {
-        guard !reading, let context else { return }
+        guard !reading, greeting == nil, let context else { return }
         // A peer that does not read its answers is not read either; its reading wakes us.
         guard context.channel.isWritable else { return }
         let mine = Int(intake.admission.limits.inFlightBytesPerConnectionMax) / 2
@@ -314,10 +378,11 @@ final class PeerHandler: ChannelInboundHandler {
         end(with: machine.answers ? frame : nil)
     }
 
-    /// Sends the ack that is due, if one is, with all that waits to be sent.
-    private func sendAck() {
+    /// Sends the ack that is due, if one is, with all that waits to be sent. The last one goes whether
+    /// the peer reads or not: what the farewell says of unacked batches must be true.
+    private func sendAck(isLast: Bool = false) {
         guard let context else { return }
-        guard context.channel.isWritable,
+        guard isLast || context.channel.isWritable,
             let ack = machine.takeAck(synced: intake.log.synced.rawValue)
         else { return context.flush() }
         intake.failpoints?.pass(.ackSend, .before)
@@ -343,7 +408,7 @@ final class PeerHandler: ChannelInboundHandler {
 
     private func closeIfSettled() {
         guard inFlightBytes == 0 else { return }
-        sendAck()
+        sendAck(isLast: true)
         if let farewell { send(farewell) }
         farewell = nil
         context?.flush()
@@ -365,19 +430,33 @@ final class PeerHandler: ChannelInboundHandler {
 
     /// The agent ends: what has arrived is taken, then, after a moment without bytes, the peer is told.
     func drain() {
-        guard !ending else { return }
+        guard !ending, greeting == nil else { return }
         waitForQuiet()
     }
 
     private func waitForQuiet() {
         quiet?.cancel()
-        quiet = context?.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(20)) {
-            self.throttleForShutdown()
+        let moment = NIODeadline.now() + .milliseconds(20)
+        let end = yieldsAt.map { min(moment, $0) } ?? moment
+        quiet = context?.eventLoop.assumeIsolated().scheduleTask(deadline: end) {
+            self.endInQuiet()
         }
     }
 
-    private func throttleForShutdown() {
+    private func endInQuiet() {
         guard !ending else { return }
+        if let yieldsAt, !intake.isDraining {
+            // While we do not read, more may be waiting in the socket.
+            guard reading || .now() >= yieldsAt else { return waitForQuiet() }
+            let action = machine.superseded()
+            if machine.answers {
+                _ = perform(action)
+            } else {
+                intake.ledger.closed(cause: WireError.superseded.name)
+                end(with: nil)
+            }
+            return
+        }
         let frame = Throttle(.shuttingDown, delayMilliseconds: 100).frame.encoded
         end(with: machine.answers ? frame : nil)
     }

@@ -14,6 +14,8 @@ package enum WireError: UInt16, Error, Sendable, CaseIterable {
     case unexpectedFrame = 0x05
     /// A hello, or the rest of a frame, did not come in time.
     case frameDeadline = 0x06
+    /// A newer connection said hello with this producer id.
+    case superseded = 0x07
     /// A field, a section or a record runs past its end.
     case truncated = 0x10
     /// A varint longer than 10 bytes or above 64 bits.
@@ -52,6 +54,7 @@ package enum WireError: UInt16, Error, Sendable, CaseIterable {
         case .badChecksum: "bad_checksum"
         case .unexpectedFrame: "unexpected_frame"
         case .frameDeadline: "frame_deadline"
+        case .superseded: "superseded"
         case .truncated: "truncated"
         case .badVarint: "bad_varint"
         case .badSection: "bad_section"

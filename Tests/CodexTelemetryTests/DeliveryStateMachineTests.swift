@@ -1,4 +1,5 @@
 import ByteCoding
+import TelemetryBatch
 import Testing
 
 @testable import CodexTelemetry
@@ -56,6 +57,53 @@ private final class Bench {
 }
 
 @Suite struct `Delivery of batches` {
+    @Test func `what is not acked to one who shares the id goes under a new one`() throws {
+        let bench = Bench()
+        var sent: [[UInt8]] = []
+        for sequence in 1...3 as ClosedRange<UInt64> {
+            var builder = BatchBuilder(producer: bench.machine.producer)
+            builder.begin(baseTime: 1_000)
+            sent.append(Frame(type: .batch, body: builder.finish(sequence: sequence)).encoded)
+            let batch = OutgoingBatch(
+                sequence: sequence, frame: sent[Int(sequence) - 1], records: RecordCounts(spans: 1))
+            let isTaken = bench.machine.enqueue(batch)
+            #expect(isTaken)
+        }
+        bench.connect()
+        bench.welcome()
+        #expect(bench.send() == [1, 2, 3])
+        bench.machine.acked(upTo: 1, now: bench.now)
+        bench.machine.superseded(now: bench.now)
+        #expect(bench.next() == .close)
+        #expect(bench.machine.producer == ID128(high: 0, low: 2))
+        #expect(bench.machine.sequence == 3)
+        #expect(bench.machine.queueBytes == bench.machine.queue.reduce(0) { $0 + $1.frame.count })
+        for (batch, old) in zip(bench.machine.queue, sent.dropFirst()) {
+            let header = try Batch(Array(batch.frame.dropFirst(12))).header
+            #expect(header.producer == bench.machine.producer && header.sequence == batch.sequence)
+            #expect(batch.frame.count == old.count)
+        }
+        bench.now += 900 * ms
+        bench.connect()
+        #expect(bench.send() == [1, 2])
+        #expect(bench.machine.acked.spans == 1)
+    }
+
+    @Test func `before a welcome nothing is known of what an earlier connection sent`() {
+        let bench = Bench()
+        #expect(bench.enqueue())
+        bench.connect()
+        #expect(bench.send() == [1])
+        bench.machine.superseded(now: bench.now)
+        #expect(bench.next() == .close)
+        #expect(bench.machine.producer == ID128(high: 0, low: 1))
+        bench.now += 900 * ms
+        bench.connect()
+        #expect(bench.send() == [])
+        bench.welcome(stored: 1)
+        #expect(bench.machine.queue.isEmpty)
+    }
+
     @Test func `a first batch connects and is sent without waiting for the welcome`() {
         let bench = Bench()
         #expect(bench.next() == .wait(until: nil))

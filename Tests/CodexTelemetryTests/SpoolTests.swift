@@ -119,7 +119,7 @@ import Testing
     @Test func `of a damaged file all but the damage is sent, and the file is kept`() throws {
         let scratch = try Scratch()
         let telemetry = Telemetry(scratch.configuration(startsThread: false))
-        for name in ["one", "two", "three"] {
+        for name in ["one", "two", "three"] as [AttributeKey] {
             telemetry.event(name)
             telemetry.flush(timeout: .seconds(5))
         }

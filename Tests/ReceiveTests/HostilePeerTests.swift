@@ -74,11 +74,11 @@ import Testing
         var begun: [UInt8] = [0, 0, 0x10, 0, FrameType.batch.rawValue, 0, 0, 0, 0, 0, 0, 0]
         begun += [UInt8](repeating: 0, count: 60_000)
         let first = try intake.client()
-        _ = try first.welcome(producer)
+        _ = try first.welcome(ProducerID(high: 9, low: 1))
         try first.send(begun)
         while intake.admission.partialBytes < 60_000 { await Task.yield() }
         let second = try intake.client()
-        _ = try second.welcome(producer)
+        _ = try second.welcome(ProducerID(high: 9, low: 2))
         try second.send(begun)
         let frame = try #require(try second.next())
         #expect(frame.type == .throttle)

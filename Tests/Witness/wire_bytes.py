@@ -6,7 +6,7 @@ import struct
 
 CODES = {
     "bad_magic": 0x01, "unsupported_version": 0x02, "frame_too_large": 0x03,
-    "bad_checksum": 0x04, "unexpected_frame": 0x05, "frame_deadline": 0x06,
+    "bad_checksum": 0x04, "unexpected_frame": 0x05, "frame_deadline": 0x06, "superseded": 0x07,
     "truncated": 0x10, "bad_varint": 0x12, "bad_section": 0x13, "bad_reference": 0x14,
     "bad_text": 0x15, "bad_value": 0x16, "limit_exceeded": 0x17, "count_mismatch": 0x18,
     "wrong_producer": 0x19,

@@ -206,7 +206,11 @@ struct Courier: ~Copyable {
         case .error:
             let error = try ErrorFrame(decoding: body)
             if error.sequence != 0 { _ = machine.refused(sequence: error.sequence, now: now) }
-            if error.isFatal { machine.rejected(now: now) }
+            if error.code == WireError.superseded.rawValue {
+                machine.superseded(now: now)
+            } else if error.isFatal {
+                machine.rejected(now: now)
+            }
         default: break
         }
     }

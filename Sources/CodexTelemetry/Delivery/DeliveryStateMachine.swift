@@ -9,6 +9,19 @@ struct OutgoingBatch: Sendable, Equatable {
     let frame: [UInt8]
     /// What is lost if it is.
     let records: RecordCounts
+
+    /// The same records under another name: producer and sequence stand at fixed places of a batch.
+    func renamed(_ producer: ID128, _ sequence: UInt64) -> OutgoingBatch {
+        var name = ByteWriter()
+        name.write(id: producer)
+        name.write(uint64: sequence)
+        var body = frame[FrameHeader.byteCount...]
+        let start = body.startIndex + 8
+        body.replaceSubrange(start..<start + 24, with: name.bytes)
+        return OutgoingBatch(
+            sequence: sequence, frame: Frame(type: .batch, body: Array(body)).encoded,
+            records: records)
+    }
 }
 
 /// Records by kind: of a batch, or of what was dropped.
@@ -303,6 +316,24 @@ extension DeliveryStateMachine {
     mutating func rejected(now: UInt64) {
         isSpooling = isSpooling || sentCount == 0
         lost(now: now, pause: limits.backoffMax)
+        mustClose = true
+    }
+
+    /// A newer connection of this producer id, and not ours, took over: what is not acked was not read. It
+    /// goes under a new id, or the agent would take it for what the other one sends.
+    mutating func superseded(now: UInt64) {
+        // Of what an earlier connection sent, a welcome must tell first.
+        guard connection == .ready else { return disconnected(now: now) }
+        let old = queue
+        remove(0..<old.count)
+        rotate()
+        lost(now: now, pause: backoff())
+        isInDoubt = false
+        for batch in old {
+            queue.append(batch.renamed(producer, nextSequence))
+            queueBytes += batch.frame.count
+            nextSequence += 1
+        }
         mustClose = true
     }
 

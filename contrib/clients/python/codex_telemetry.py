@@ -602,8 +602,19 @@ class _Link:
             while sequence and self.unacked and self.unacked[0].sequence <= sequence:
                 # Those before the refused one were dealt with: answers come in order.
                 self._pop(refused=self.unacked[0].sequence == sequence)
+            if code == 7 and self.welcomed:
+                self._rename()
             if fatal & 1:
                 self.close()
+
+    def _rename(self) -> None:
+        """A newer connection, not ours, took this id: what is not acked was not read, and gets a new one."""
+        self.sent = self.in_flight = self.unacked_bytes = 0
+        self._new_producer()
+        old, self.unacked = self.unacked, deque()
+        for _, data, counts in old:
+            name = self.producer + struct.pack("<Q", self.next_sequence)
+            self.add(data[12:20] + name + data[44:], counts)
 
     def _acked(self, sequence: int) -> None:
         while self.unacked and self.unacked[0].sequence <= sequence:

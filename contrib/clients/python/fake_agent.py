@@ -32,6 +32,7 @@ class FakeAgent:
         self.dead = False
         self.refuse: set[int] = set()
         self.throttle_ms: int | None = None
+        self.supersede_at: int | None = None
         self.kill_after: int | None = None
         self.lock = threading.Lock()
         self.connections: list[socket.socket] = []
@@ -97,6 +98,11 @@ class FakeAgent:
         assert batch.header["producer"] == producer
         with self.lock:
             self.received += 1
+            if self.supersede_at == sequence:
+                self.supersede_at = None
+                peer.sendall(frame(ERROR, struct.pack("<HHIQ", 0x07, 1, 0, 0) + b"\0"))
+                peer.shutdown(socket.SHUT_RDWR)
+                return
             if sequence in self.refuse:
                 peer.sendall(frame(ERROR, struct.pack("<HHIQ", 0x16, 0, 0, sequence) + b"\2no"))
             elif sequence > self.highest.get(producer, 0):

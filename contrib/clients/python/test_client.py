@@ -332,6 +332,22 @@ class ConversationTests(ClientTest):
                 link.close()
 
 
+class SharedIdTests(ClientTest):
+    def test_what_is_not_acked_to_one_who_shares_the_id_goes_under_a_new_one(self) -> None:
+        agent = self.agent()
+        agent.supersede_at = 2
+        self.start()
+        for n in range(4):
+            telemetry.event("e", {"n": n})
+            telemetry.flush()
+        records = agent.wait(4)
+        self.assertEqual([dict(each["attributes"])["n"] for each in records], list(range(4)))
+        named = [(b.header["producer"], b.header["sequence"]) for b in agent.stored]
+        self.assertEqual([sequence for _, sequence in named], [1, 1, 2, 3])
+        self.assertEqual(len({producer for producer, _ in named}), 2)
+        self.assertEqual(self.spooled(), [])
+
+
 class SpoolTests(ClientTest):
     def test_without_an_agent_batches_are_spooled_and_the_file_is_locked(self) -> None:
         self.start()
