@@ -32,13 +32,19 @@ package struct AgentProgram: Sendable {
         // Before anything that needs more: event loops do not survive the want of a descriptor.
         let descriptors = ThisProcess.raiseDescriptorLimit()
         guard descriptors >= Self.descriptorsMin else {
-            Logger(label: "codex-telemetryd") { _ in AgentLog(prefixed: Self.isService) }.error(
+            return Self.refuse(
                 """
-                the agent cannot start: it may open \(descriptors) files, and needs \
-                \(Self.descriptorsMin) (Too many open files); raise the limit: `ulimit -n`, \
-                LimitNOFILE= of the unit
+                it may open \(descriptors) files, and needs \(Self.descriptorsMin) (Too many open \
+                files); raise the limit: `ulimit -n`, LimitNOFILE= of the unit
                 """)
-            return ExitCode.failure
+        }
+        if let (threads, error) = ThreadProbe.shortage() {
+            return Self.refuse(
+                """
+                it could make \(threads) threads, and needs \(ThreadProbe.threadsMin) (\(error)); raise \
+                the limit, or end others of this user's processes: `ulimit -u`, LimitNPROC= or \
+                TasksMax= of the unit, pids.max of the cgroup
+                """)
         }
         ThisProcess.fillStandardStreams()
         let ended = Monitor<Int32?>(nil)
@@ -47,6 +53,13 @@ package struct AgentProgram: Sendable {
             ended.update { $0 = code }
         }
         return ended.wait { $0 } ?? ExitCode.failure
+    }
+
+    /// Says why there is no agent, before there is any logging.
+    private static func refuse(_ why: String) -> Int32 {
+        Logger(label: "codex-telemetryd") { _ in AgentLog(prefixed: isService) }
+            .error("the agent cannot start: \(why)")
+        return ExitCode.failure
     }
 
     /// Runs until SIGTERM, SIGINT or, on demand, idleness. The exit code.

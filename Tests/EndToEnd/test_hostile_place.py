@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 
 from alone import AloneCase
@@ -145,6 +146,40 @@ class HostilePlace(AloneCase):
         self.assertEqual(status["producers"]["spool_damaged_bytes"], len(frames[0]))
         self.assertEqual(status["producers"]["spool_files_refused"], {"damaged": 1})
         self.end()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root: no limit of processes holds for it")
+    def test_few_threads_are_a_sentence_and_no_wait(self):
+        self.home.chmod(0o777)
+        (self.home / "run").chmod(0o777)
+        self.env |= {"HOME": f"{self.home}/nobody", "CODEX_TELEMETRY_STATE_DIR": f"{self.home}/nobody/state"}
+        os.mkdir(self.env["HOME"])
+        user = 987_654  # Nobody else's: processes are counted by user.
+        os.chown(self.env["HOME"], user, user)
+        shutil.rmtree(self.home / "run")
+        for count in (0, 1, 2, 5, 10):
+            def limit():
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+                # After the change of user: before it, a program could not even be started.
+                resource.setrlimit(resource.RLIMIT_NPROC, (count, count))
+
+            began = time.monotonic()
+            done = subprocess.run(
+                [self.program, "run"], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=20, preexec_fn=limit)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertRegex(done.stderr, "the agent cannot start: it could make [0-9]+ threads.*ulimit -u")
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+            done = subprocess.run(
+                [self.program, "emit", "event", "x"], env=self.env, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=20, preexec_fn=limit)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            # Both together, and far from the seconds that an agent is waited for; a busy machine is slow.
+            self.assertLess(time.monotonic() - began, 6)
+        # Nobody took them, and none is lost.
+        spool = pathlib.Path(self.env["CODEX_TELEMETRY_STATE_DIR"]) / "spool"
+        self.assertEqual(len(list(spool.glob("*.spool"))), 5)
 
     def test_few_descriptors_stop_nobody(self):
         def limit():
