@@ -80,13 +80,15 @@ package struct AgentProgram: Sendable {
             loadAtStart(configuration, logger)
             logger.logLevel = configuration.config.logLevel.level
             let places = wished.onLocalState(.ofThisProcess)
+            let ignored = Surroundings.ofThisProcess.ignoredVariables
+            for sentence in ignored { logger.warning("\(sentence)") }
             let warning = try StateDirectory.prepare(places, wished: wished, logger: logger)
             let storage = try Self.storage(places.stateDirectory, failpoints)
             let limits = try configuration.config.log.limits(on: storage.space())
             let log = try openLog(storage, limits, configuration.config.log.fsync, logger)
             let parts = AgentParts(
                 options: options, manager: manager, places: places, configuration: configuration,
-                log: log, limits: limits, warnings: warning.map { [$0] } ?? [],
+                log: log, limits: limits, warnings: ignored + (warning.map { [$0] } ?? []),
                 logger: logger, failpoints: failpoints)
             return await parts.run(sockets)
         } catch let mistake as Failpoint.Mistake {

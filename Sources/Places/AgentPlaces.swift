@@ -30,10 +30,29 @@ package struct Surroundings: Sendable {
         self.isOnNetwork = isOnNetwork
     }
 
-    /// A variable that is set and not empty.
+    /// A variable that is set and not empty. A relative path in one of the XDG base directory
+    /// specification's counts as unset: "All paths set in these environment variables must be absolute. If an
+    /// implementation encounters a relative path […] it should consider the path invalid and ignore it."
     func nonEmpty(_ name: String) -> String? {
-        guard let value = environment(name), !value.isEmpty else { return nil }
+        guard let value = environment(name), !value.isEmpty, !isRelative(name, value) else {
+            return nil
+        }
         return value
+    }
+
+    private func isRelative(_ name: String, _ value: String) -> Bool {
+        name.hasPrefix("XDG_") && !value.hasPrefix("/")
+    }
+
+    /// A sentence for each variable that is set and ignored, since what it names is no absolute path.
+    package var ignoredVariables: [String] {
+        ["XDG_RUNTIME_DIR", "XDG_STATE_HOME"].compactMap { name in
+            guard let value = environment(name), !value.isEmpty, isRelative(name, value) else {
+                return nil
+            }
+            return "\(name) is no absolute path and is ignored, as the XDG base directory "
+                + "specification has it: set it to one, or unset it"
+        }
     }
 
     /// The base of everything private that has no better place: `$HOME`, or, without one, the

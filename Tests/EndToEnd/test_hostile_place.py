@@ -181,6 +181,21 @@ class HostilePlace(AloneCase):
         spool = pathlib.Path(self.env["CODEX_TELEMETRY_STATE_DIR"]) / "spool"
         self.assertEqual(len(list(spool.glob("*.spool"))), 5)
 
+    def test_relative_paths_of_xdg_are_ignored_and_said(self):
+        self.env |= {"XDG_RUNTIME_DIR": "run", "XDG_STATE_HOME": "relative"}
+        self.ingest = str(self.home / ".codex/telemetry/ingest.sock")
+        self.start(cwd=self.home)
+        self.store_one()
+        status = json.loads(self.telemetry("status", "--json").stdout)
+        self.assertEqual(
+            status["agent"]["places"]["state_directory"], f"{self.home}/.local/state/codex-telemetry")
+        said = (self.home / "messages").read_text()
+        for name, told in zip(("XDG_RUNTIME_DIR", "XDG_STATE_HOME"), status["agent"]["warnings"]):
+            self.assertIn(f"{name} is no absolute path and is ignored", told)
+            self.assertEqual(said.count(told), 1, said)
+        self.assertFalse((self.home / "relative").exists())
+        self.end()
+
     def test_few_descriptors_stop_nobody(self):
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))

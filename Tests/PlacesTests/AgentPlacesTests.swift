@@ -57,6 +57,27 @@ import Testing
         #expect(candidates.map(\.controlSocket) == ["/tmp/a b/control.sock"])
     }
 
+    /// XDG Base Directory Specification, "Basics".
+    @Test func `a relative path of XDG is ignored, and said`() {
+        let relative = around([
+            "XDG_RUNTIME_DIR": "run/user", "XDG_STATE_HOME": "state", "HOME": "/home/a",
+        ])
+        let places = AgentPlaces(scope: .user, surroundings: relative)
+        #expect(places == AgentPlaces(scope: .user, surroundings: around(["HOME": "/home/a"])))
+        #expect(
+            SpoolPlaces.candidates(surroundings: relative).allSatisfy { $0.hasPrefix("/") })
+        #expect(
+            AgentPlaces.candidates(surroundings: relative).map(\.ingestSocket) == [
+                "/home/a/.codex/telemetry/ingest.sock", "/run/codex-telemetry/ingest.sock",
+            ])
+        #expect(relative.ignoredVariables.count == 2)
+        #expect(relative.ignoredVariables[0].hasPrefix("XDG_RUNTIME_DIR is no absolute path"))
+        #expect(around(["XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": ""]).ignoredVariables == [])
+        // Ours may be relative: somebody typed it.
+        let own = around(["CODEX_TELEMETRY_STATE_DIR": "here", "HOME": "/home/a"])
+        #expect(AgentPlaces(scope: .user, surroundings: own).stateDirectory == "here")
+    }
+
     @Test func `an empty variable is an unset one`() {
         let spool = SpoolPlaces.candidates(
             surroundings: around(["XDG_STATE_HOME": "", "HOME": "/home/a"]))

@@ -372,10 +372,15 @@ def threshold_of(env: Mapping[str, str]) -> int:
     return round((1.0 - rate) * (1 << 56))
 
 
+def _xdg(env: Mapping[str, str], name: str) -> str | None:
+    """A directory of the XDG base directory specification, which has relative paths ignored."""
+    return value if (value := env.get(name, "")).startswith("/") else None
+
+
 def socket_paths(env: Mapping[str, str]) -> list[str]:
     """In the order in which they are tried; a missing or refused one means the next."""
     uid, paths = os.geteuid(), [env.get("CODEX_TELEMETRY_SOCKET", "")]
-    if runtime := env.get("XDG_RUNTIME_DIR"):
+    if runtime := _xdg(env, "XDG_RUNTIME_DIR"):
         paths.append(f"{runtime}/codex-telemetry/ingest.sock")
     try:
         if os.stat(f"/run/user/{uid}").st_uid == uid:
@@ -389,7 +394,7 @@ def socket_paths(env: Mapping[str, str]) -> list[str]:
 def spool_directory(env: Mapping[str, str]) -> int | None:
     """A descriptor of the spool directory, checked after opening; None if there is none."""
     places = [(env.get("CODEX_TELEMETRY_STATE_DIR"), "/spool"),
-              (env.get("XDG_STATE_HOME"), "/codex-telemetry/spool"),
+              (_xdg(env, "XDG_STATE_HOME"), "/codex-telemetry/spool"),
               (_home(env), "/.local/state/codex-telemetry/spool"),
               (f"/tmp/codex-telemetry-{os.geteuid()}", "")]
     for path in (root + rest for root, rest in places if root):

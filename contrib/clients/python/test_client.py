@@ -332,6 +332,17 @@ class ConversationTests(ClientTest):
                 link.close()
 
 
+class PlaceTests(ClientTest):
+    def test_relative_paths_of_xdg_are_ignored(self) -> None:
+        env = {"HOME": self.home, "XDG_RUNTIME_DIR": "run", "XDG_STATE_HOME": "state"}
+        self.assertEqual(self.paths(env), self.paths({"HOME": self.home}))
+        directory = telemetry.spool_directory(env)
+        self.assertEqual(os.readlink(f"/proc/self/fd/{directory}"),
+                         f"{os.path.realpath(self.home)}/.local/state/codex-telemetry/spool")
+        os.close(directory)
+        self.assertFalse(os.path.exists("state"))
+
+
 class SharedIdTests(ClientTest):
     def test_what_is_not_acked_to_one_who_shares_the_id_goes_under_a_new_one(self) -> None:
         agent = self.agent()
