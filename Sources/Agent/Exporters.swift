@@ -127,6 +127,7 @@ final class Exporters: Sendable {
             exporter.excluded = snapshot.excluded
             exporter.lost = snapshot.lost
             exporter.cursor = "\(snapshot.cursor)"
+            exporter.savedCursor = snapshot.savedCursor.map { "\($0)" } ?? ""
             exporter.details = snapshot.details
             return exporter
         }

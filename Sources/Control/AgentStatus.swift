@@ -148,6 +148,9 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         package var lost: [String: UInt64] = [:]
         /// Its cursor: `segment:position`.
         package var cursor = ""
+        /// The cursor as it was last saved; empty: not yet by this run of the agent. nil from an agent that does
+        /// not say so.
+        package var savedCursor: String?
         /// Further facts of its kind.
         package var details: [String: String] = [:]
         /// An exporter to be filled in.

@@ -84,6 +84,7 @@ package struct ExporterRun {
             logID: logID)
         // Before the first turn the counts are true already.
         publish(.starting, time.boottime())
+        snapshot.savedCursor = saved.cursor.offset
         snapshot.turns = 0
     }
 
@@ -192,6 +193,7 @@ package struct ExporterRun {
             isDirty = false
             saveProblem = nil
             checkpointedRecords = ledger.settled.total
+            snapshot.savedCursor = ledger.cursor
         } catch {
             saveProblem = error.description
         }
@@ -246,6 +248,8 @@ package struct ExporterSnapshot: Sendable, Equatable {
     package var backlog: UInt64 = 0
     /// Everything below it is settled and saved, or will be within a second.
     package var cursor = LogOffset(rawValue: 0)
+    /// The cursor as this run last saved it, nil if it could not yet.
+    package var savedCursor: LogOffset?
     /// Further facts.
     package var details: [String: String] = [:]
     /// Turns of the loop so far.

@@ -306,6 +306,7 @@ class FaultCase(AloneCase):
         )
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("producers.records", done.stdout)
+        return done.stdout
 
     def balances(self, status):
         """Whether the figures of the intake add up, in the midst of it all."""

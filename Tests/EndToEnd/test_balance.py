@@ -36,6 +36,7 @@ FIGURES = {
     ("exporters", 0, "delivered"): "exporter.journald.stored",
     ("exporters", 0, "waiting"): "exporter.journald.waiting",
     ("exporters", 0, "cursor"): "exporter.journald.cursor",
+    ("exporters", 0, "saved_cursor"): "exporter.journald.saved_cursor",
 }
 
 
@@ -102,6 +103,22 @@ class Balance(AloneCase):
         self.start()
         self.assertGreen()
 
+    def test_a_cursor_that_is_not_saved_is_left_out_with_the_reason(self):
+        self.start()
+        self.load(100)
+        self.assertGreen()
+        told = subprocess.run([self.program, "status", "--json"], env=self.env, capture_output=True, text=True)
+        status, file = json.loads(told.stdout), self.home / "status.json"
+        # As it is shown while the disk is full from the start on.
+        nothing = {"cursor": "0:0", "stored": 0, "delivered": 0, "waiting": 0, "excluded": {}, "lost": {}}
+        for state, reason, names in (("degraded", "no space", None), ("running", "", "exporter.journald.saved_cursor")):
+            status["exporters"][0] |= nothing | {"saved_cursor": "", "state": state, "reason": reason}
+            file.write_text(json.dumps(status))
+            if names is None:
+                self.assertIn("left out, its cursor is not saved: no space", self.assertGreen("--status", file))
+            else:
+                self.assertIn(names, self.red("--status", file))
+
     def test_a_batch_dropped_without_being_counted_turns_it_red(self):
         self.start("batch.submit.before=drop@3")
         self.load(500)
@@ -111,7 +128,7 @@ class Balance(AloneCase):
 
     def at_rest(self):
         status = json.loads(self.telemetry("status", "--json", check=False).stdout)
-        cursors = {each["cursor"] for each in status["exporters"]}
+        cursors = {each[name] for each in status["exporters"] for name in ("cursor", "saved_cursor")}
         return status if cursors == {status["log"]["committed"]} else None
 
     def test_every_figure_of_the_status_counts(self):

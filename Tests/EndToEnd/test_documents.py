@@ -97,6 +97,7 @@ RECIPES = {
     "df -h": Recipe(says="^Filesystem +Size"),
     "df -i": Recipe(says="^Filesystem +Inodes"),
     "ulimit -n": Recipe(says=r"^\d+$"),
+    "ulimit -u": Recipe(says=r"^(\d+|unlimited)$"),
     "journalctl -k": Recipe(),
     "journalctl -k -p err": Recipe(),
     "journalctl -x -t codex-telemetry": Recipe(says=r"What to do: runbook/operations\.md#command"),

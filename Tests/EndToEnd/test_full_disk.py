@@ -98,6 +98,26 @@ class FullDisk(FaultCase):
         self.mount("tmpfs", self.state, "size=24m,mode=700")
         self.fills_and_goes_on()
 
+    def test_after_a_start_on_a_full_disk_the_figures_agree(self):
+        self.mount("tmpfs", self.state, "size=24m,mode=700")
+        self.start()
+        one = self.produce(count=50)
+        eventually(lambda: one.acked == 50, 20, "records come in")
+        self.end_producers(one)
+        self.assertNotIn("not saved", self.balance(one))
+        with self.ballast(self.state):
+            # Whether a cursor can be saved is the luck of each start: the log's own room may do for it.
+            for _ in range(3):
+                self.agent.kill()
+                self.agent.wait()
+                self.start()
+                self.balance(one)
+        self.status_where(
+            "saved", lambda s: all(each["saved_cursor"] == each["cursor"] for each in s["exporters"]))
+        self.assertNotIn("not saved", self.balance(one))
+        self.stop()
+        self.assert_all_there(one, expired=True)
+
     @only_full
     def test_a_small_ext4_that_somebody_else_fills(self):
         self.mount("ext4", self.state, "loop", str(self.image(32)))
