@@ -169,9 +169,12 @@ let package = Package(
             ], path: "Tests/Simulator", exclude: ["planted"], swiftSettings: strict),
         // Tests mirror the targets; end-to-end tests on the real systemd are in Tests/EndToEnd.
         .testTarget(name: "TidyTests", swiftSettings: strict),
-        .testTarget(name: "ByteCodingTests", dependencies: ["ByteCoding"], swiftSettings: strict),
         .testTarget(
-            name: "TelemetryBatchTests", dependencies: ["TelemetryBatch", "ByteCoding"],
+            name: "ByteCodingTests", dependencies: ["ByteCoding", "SimulationKit"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TelemetryBatchTests",
+            dependencies: ["TelemetryBatch", "ByteCoding", "SimulationKit"],
             swiftSettings: strict),
         .testTarget(name: "SystemIOTests", dependencies: ["SystemIO"], swiftSettings: strict),
         .testTarget(
@@ -183,7 +186,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CodexTelemetryTests",
-            dependencies: ["CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO"],
+            dependencies: [
+                "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO", "SimulationKit",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "MeaningTests", dependencies: ["Meaning", "TelemetryBatch", "ByteCoding"],
@@ -191,8 +196,8 @@ let package = Package(
         .testTarget(
             name: "ReceiveTests",
             dependencies: [
-                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "Places", nio,
-                logging, lifecycle,
+                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "Places",
+                "SimulationKit", nio, logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -205,7 +210,7 @@ let package = Package(
             name: "JournalExportTests",
             dependencies: [
                 "JournalExport", "Export", "SegmentLog", "Meaning", "TelemetryBatch", "ByteCoding",
-                "SystemIO",
+                "SystemIO", "SimulationKit",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -238,7 +243,7 @@ if let libFuzzer {
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Receive",
                 "Export", "JournalExport", "Meaning", "Inspect", "Control", "Agent",
-                "CodexTelemetry", logging,
+                "CodexTelemetry", "SimulationKit", logging,
             ], path: "Tests",
             exclude: ["Fuzz/README.md", "Fuzz/fuzz.dict", "Fuzz/planted"],
             sources: [

@@ -1,4 +1,5 @@
 import ByteCoding
+import SimulationKit
 import TelemetryBatch
 import Testing
 
@@ -331,7 +332,7 @@ private final class Bench {
 
     @Test(arguments: 1...40 as ClosedRange<UInt64>)
     func `whatever happens, each batch ends in exactly one place`(seed: UInt64) {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let bench = Bench { $0.queueBytesMax = 2_000 }
         // The agent's side of the story: what it has stored of the current producer.
         var stored: UInt64 = 0
@@ -386,17 +387,5 @@ private final class Bench {
         #expect(
             machine.acked.total + machine.refused.total + spooled + machine.queue.count == sealed)
         #expect(machine.queueBytes == machine.queue.reduce(0) { $0 + $1.frame.count })
-    }
-}
-
-/// A seeded generator, so that a failure can be replayed.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import SimulationKit
 import SystemIO
 import Testing
 
@@ -183,7 +184,7 @@ struct EnvironmentCase: Decodable, Sendable, CustomTestStringConvertible {
     @Test(arguments: [0.0, 0.1, 0.25, 0.5, 0.9, 1.0])
     func `about the asked share is kept, the same traces by everyone`(rate: Double) throws {
         let sampler = try #require(Sampler(rate: rate))
-        var random = SplitMix(state: 42)
+        var random = SeededGenerator(seed: 42)
         var kept = 0
         for _ in 0..<20_000 {
             let id = TraceContext.TraceID(high: random.next(), low: random.next())

@@ -1,3 +1,4 @@
+import SimulationKit
 import Testing
 
 @testable import CodexTelemetry
@@ -61,7 +62,7 @@ import Testing
     }
 
     @Test func `each value lies within its bucket's bounds, at every scale`() {
-        var random = SplitMix(state: 3)
+        var random = SeededGenerator(seed: 3)
         for _ in 0..<5_000 {
             let value = Double.random(in: 1e-6...1e9, using: &random)
             for scale in [-4, -1, 0, 1, 3, 8] as [Int32] {

@@ -1,4 +1,5 @@
 import SegmentLog
+import SimulationKit
 import Testing
 
 @testable import Export
@@ -61,7 +62,7 @@ private func place(_ position: Int) -> LogOffset {
     }
 
     @Test func `it balances over a long random run and keeps little`() {
-        var random = SplitMix(seed: 42)
+        var random = SeededGenerator(seed: 42)
         var ledger = ExportLedger(cursor: place(0))
         var open: [(ExportLedger.Ticket, Int)] = []
         var taken: UInt64 = 0
@@ -97,18 +98,5 @@ private func place(_ position: Int) -> LogOffset {
         #expect(OutcomeCounts(inOrder: [1]) == nil)
         // A cursor of before the last cause.
         #expect(OutcomeCounts(inOrder: Array(1...9))?.inOrder == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0])
-    }
-}
-
-/// A seeded generator.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,5 +1,6 @@
 import ByteCoding
 import Receive
+import SimulationKit
 import TelemetryBatch
 
 /// A stream of frames as it arrives: cut, decoded, answered.

@@ -14,12 +14,13 @@ enum SpoolFuzz {
     private static let producer = ProducerID(high: 0x0102_0304_0506_0708, low: 9)
 
     static func seeds(_ folder: SeedFolder) throws -> [(name: String, bytes: [UInt8])] {
-        try (folder.hex("spool") + folder.hex("frames/valid")).flatMap { seed in
-            [
-                (seed.name, [0] + seed.bytes), (seed.name + "-repaired", [1] + seed.bytes),
-                (seed.name + "-damage", [2] + seed.bytes.prefix(64)),
-            ]
+        var seeds: [(name: String, bytes: [UInt8])] = []
+        for seed in try folder.hex("spool") + folder.hex("frames/valid") {
+            seeds.append((seed.name, [0] + seed.bytes))
+            seeds.append((seed.name + "-repaired", [repairsChecksums] + seed.bytes))
+            seeds.append((seed.name + "-damage", [damagesOneFrame] + seed.bytes.prefix(64)))
         }
+        return seeds
     }
 
     /// One log for many inputs: opening one for each would be most of the time.

@@ -3,6 +3,7 @@ import ByteCoding
 import CodexTelemetry
 import Control
 import Inspect
+import SimulationKit
 import SystemIO
 
 /// What people, parents and agents write: configuration, environment, times, ids, the control

@@ -1,3 +1,4 @@
+import SimulationKit
 import Testing
 
 @testable import JournalExport
@@ -120,7 +121,7 @@ private struct Script {
 
     @Test func `a journald that is killed ten times loses nothing and doubles nothing`() {
         // Each death loses what journald has taken and not written: some entries in a row.
-        var random = Seeded(seed: 7)
+        var random = SeededGenerator(seed: 7)
         var script = Script()
         var journal: [UInt32] = []
         var queue: [UInt32] = []
@@ -207,18 +208,5 @@ private struct Script {
             id.append(into: &bytes)
             #expect(String(decoding: bytes, as: UTF8.self) == text)
         }
-    }
-}
-
-/// A seeded generator.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

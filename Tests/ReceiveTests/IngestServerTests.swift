@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import SegmentLog
 import ServiceLifecycle
+import SimulationKit
 import Synchronization
 import SystemIO
 import TelemetryBatch
@@ -179,11 +180,8 @@ func batchFrame(_ producer: ProducerID, _ sequence: UInt64, flip: Bool = false) 
         _ = try good.welcome(producer)
         for seed in 0..<20 as Range<UInt64> {
             let bad = try intake.client()
-            var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1
-            let noise = (0..<300).map { _ in
-                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-                return UInt8(truncatingIfNeeded: state >> 33)
-            }
+            var random = SeededGenerator(seed: seed)
+            let noise = (0..<300).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             do { try bad.send(noise) } catch {}
             bad.finish()
             while let frame = try bad.next() { #expect(frame.type == .error) }

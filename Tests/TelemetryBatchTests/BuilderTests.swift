@@ -1,4 +1,5 @@
 import ByteCoding
+import SimulationKit
 import TelemetryBatch
 import Testing
 
