@@ -25,6 +25,8 @@ final class AgentParts: Sendable {
     private let controlBeat = Heartbeat()
     private let descriptors = ThisProcess.raiseDescriptorLimit()
     private let intakeProgress: IntakeProgress
+    /// After a start clients and exporters come first.
+    private static let scrubDelay = Duration.seconds(2)
     private let socketWatch: SocketWatch
 
     init(
@@ -98,6 +100,7 @@ final class AgentParts: Sendable {
                 [log, places, logger] stop in
                 LogTeller(log: log, place: places.logDirectory, logger: logger).run(stop)
             },
+            ThreadService(name: "log-scrub") { [self] stop in scrub(stop) },
             ThreadService(name: "status") { [self] stop in tellStatus(stop) },
             ReloadService { [self] in _ = reload() },
         ]
@@ -215,6 +218,17 @@ final class AgentParts: Sendable {
         repeat {
             _ = drainer.drain(known: &known)
         } while !stop.wait(atMost: .seconds(1))
+    }
+
+    /// Damage that lies behind all cursors is found once for each start, when there is time.
+    private func scrub(_ stop: ThreadService.Stop) {
+        if stop.wait(atMost: Self.scrubDelay) { return }
+        do {
+            try log.scrubSealed { stop.wait(atMost: .nanoseconds(Int64(clamping: $0))) }
+        } catch {
+            logger.warning("log: a sealed segment cannot be read through: \(error)")
+        }
+        stop.wait()
     }
 
     /// Keeps the service manager's one line true.

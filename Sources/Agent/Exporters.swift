@@ -128,6 +128,7 @@ final class Exporters: Sendable {
             exporter.lost = snapshot.lost
             exporter.cursor = "\(snapshot.cursor)"
             exporter.savedCursor = snapshot.savedCursor.map { "\($0)" } ?? ""
+            exporter.cursorsSetAside = snapshot.cursorsSetAside
             exporter.details = snapshot.details
             return exporter
         }

@@ -3,9 +3,9 @@ internal import SystemIO
 /// Whether this process may have the threads that an agent is made of. Asked before anything is begun:
 /// where a thread cannot be made, event loops and the runtime's own pool wait for it for ever.
 enum ThreadProbe {
-    /// Threads beside the first one: the pool's two and their keeper, the event loop, the log's two, the
+    /// Threads beside the first one: the pool's two and their keeper, the event loop, the log's four, the
     /// services' and the exporters', and some for questions.
-    static let threadsMin = 15
+    static let threadsMin = 17
 
     /// How many could be made, and why not more; nil if there are enough. All have ended when it returns.
     static func shortage() -> (threads: Int, error: SystemError)? {

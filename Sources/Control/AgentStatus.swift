@@ -102,8 +102,9 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         /// stored = kept + expired + lost. What is damaged in a sealed segment is among the kept, and is
         /// counted by its readers.
         package var lost = Count()
-        /// Of these, what was in segments that somebody else removed since the start.
-        package var removed = Count()
+        /// Of these, what was in segments that somebody else removed since the start; nil from an agent that does
+        /// not say so.
+        package var removed: Count?
         /// Half-written ends that this start cut off.
         package var tornTails: UInt64 = 0
         /// Damaged ranges that were met since the start.
@@ -151,6 +152,8 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         /// The cursor as it was last saved; empty: not yet by this run of the agent. nil from an agent that does
         /// not say so.
         package var savedCursor: String?
+        /// Saved cursors that could not be used at this start, and were set aside; nil as above.
+        package var cursorsSetAside: UInt64?
         /// Further facts of its kind.
         package var details: [String: String] = [:]
         /// An exporter to be filled in.

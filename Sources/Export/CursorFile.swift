@@ -10,6 +10,7 @@ package final class CursorFile: CursorStore {
     private static let ordinalBit: UInt16 = 2
 
     private let file: CheckpointFile
+    package private(set) var setAside: String?
 
     /// The file `cursors/<exporter>.cursor` of a state directory.
     package init(state: any Storage, exporter: String) throws(SourceError) {
@@ -22,15 +23,18 @@ package final class CursorFile: CursorStore {
 
     package func load(logID: String) throws(SourceError) -> SavedCursor? {
         do throws(SystemError) {
+            let reason: String
             switch try file.read() {
             case .absent: return nil
+            case .valid(let checkpoint) where checkpoint.logID.hex != logID:
+                reason = "belongs to another log"
             case .valid(let checkpoint):
-                if checkpoint.logID.hex == logID, let saved = Self.decode(checkpoint) {
-                    return saved
-                }
-            case .damaged: break
+                if let saved = Self.decode(checkpoint) { return saved }
+                reason = "is not understood"
+            case .damaged: reason = "is damaged"
             }
             try file.setAside()
+            setAside = "the cursor \(file.place) \(reason) and has .bad behind its name now"
             return nil
         } catch {
             throw SourceError("the cursor cannot be read: \(error)")

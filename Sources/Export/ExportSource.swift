@@ -106,6 +106,8 @@ package protocol CursorStore: AnyObject {
     /// The saved cursor of this log, nil if there is none; one that is of another log or damaged is set
     /// aside.
     func load(logID: String) throws(SourceError) -> SavedCursor?
+    /// What `load` set aside, and why: a sentence's beginning; nil if nothing.
+    var setAside: String? { get }
     /// Saves; durable on return.
     func save(_ cursor: SavedCursor, logID: String) throws(SourceError)
 }

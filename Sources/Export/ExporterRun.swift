@@ -27,6 +27,8 @@ package struct ExporterRun {
 
     /// What `status` shows.
     package private(set) var snapshot: ExporterSnapshot
+    /// What was wrong with the saved cursor, nil if nothing.
+    let cursorProblem: String?
 
     private let source: any ExportSource
     private let exporter: any Exporter
@@ -68,6 +70,8 @@ package struct ExporterRun {
                 cursor: try source.seek(to: startAt), settled: OutcomeCounts(), isClean: true,
                 state: [])
         }
+        cursorProblem = store.setAside
+        snapshot.cursorsSetAside = cursorProblem == nil ? 0 : 1
         ledger = ExportLedger(
             cursor: saved.cursor.offset, ordinal: saved.cursor.ordinal, settled: saved.settled)
         checkpointedRecords = saved.settled.total
@@ -250,6 +254,8 @@ package struct ExporterSnapshot: Sendable, Equatable {
     package var cursor = LogOffset(rawValue: 0)
     /// The cursor as this run last saved it, nil if it could not yet.
     package var savedCursor: LogOffset?
+    /// Saved cursors that could not be used, at this start.
+    package var cursorsSetAside: UInt64 = 0
     /// Further facts.
     package var details: [String: String] = [:]
     /// Turns of the loop so far.

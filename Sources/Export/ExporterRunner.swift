@@ -120,6 +120,12 @@ package final class ExporterRunner: Sendable {
                     store: makeStore(), time: time)
                 shown.withLock { $0 = run.snapshot }
                 signals.update { $0.wasOpened = true }
+                if let problem = run.cursorProblem {
+                    let place = startAt == .end ? "the log's end" : "the oldest record that is kept"
+                    logger.warning(
+                        "exporter \(name): \(problem); it starts at \(place), \(run.snapshot.cursor)"
+                    )
+                }
                 loop(&run)
                 return
             } catch {

@@ -107,6 +107,9 @@ package struct CheckpointFile: Sendable {
         return CheckpointFile(cursors, name: exporter + ".cursor", kind: .cursor)
     }
 
+    /// Its path, for people.
+    package var place: String { storage.place + "/" + name }
+
     /// Reads it. Never blocks on bad bytes: they are `damaged`.
     package func read() throws(SystemError) -> CheckpointState {
         let limit = Checkpoint.headerBytes + Checkpoint.bodyBytesMax

@@ -19,6 +19,12 @@ package struct DedupeKey: Hashable, Sendable {
     }
 }
 
+/// What a segment changed about a producer: its highest sequence before, 0 for none, and after.
+struct DedupeMark: Sendable {
+    let before: UInt64
+    var after: UInt64
+}
+
 /// The highest stored sequence of each producer. Bounded: for each uid, and in all.
 struct DedupeTable: Sendable {
     static let entryBytes = 40
@@ -72,13 +78,12 @@ struct DedupeTable: Sendable {
         for (key, _) in own.prefix(Swift.max(1, own.count / 8)) { remove(key) }
     }
 
-    /// Sets a sequence back to what it was; 0 is none.
-    mutating func goBack(_ key: DedupeKey, to sequence: UInt64) {
-        if sequence == 0 {
-            remove(key)
-        } else if let index = entries.index(forKey: key) {
-            entries.values[index].sequence = min(entries.values[index].sequence, sequence)
-        }
+    /// Sets a sequence back to what it was before a segment; not if it has moved on since.
+    mutating func goBack(_ key: DedupeKey, _ mark: DedupeMark) {
+        guard let index = entries.index(forKey: key),
+            entries.values[index].sequence == mark.after
+        else { return }
+        if mark.before == 0 { remove(key) } else { entries.values[index].sequence = mark.before }
     }
 
     private mutating func remove(_ key: DedupeKey) {

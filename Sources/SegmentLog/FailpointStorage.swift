@@ -233,6 +233,8 @@ private final class FailpointFile: StorageFile {
     func lock() throws(SystemError) -> Bool { try base.lock() }
 
     func isNamed() throws(SystemError) -> Bool { try base.isNamed() }
+
+    func forget(_ range: Range<UInt64>) { base.forget(range) }
 }
 
 extension Failpoints {

@@ -28,6 +28,8 @@ package final class GroupCommit: Sendable {
     /// Bytes of payload that may wait in the queue.
     package static let queueBytesMax = 32 << 20
 
+    private static let reportRestNanoseconds: UInt64 = 20_000_000
+
     /// What opening found.
     package let recovery: RecoveryReport
     /// The log's name.
@@ -37,6 +39,7 @@ package final class GroupCommit: Sendable {
     /// The figures in force.
     package let limits: LogLimits
 
+    private let scrub: SealedScrub
     private let core: CommitCore
     // Guards the threads: joined once.
     private let threads: Mutex<[SystemThread]>
@@ -50,6 +53,7 @@ package final class GroupCommit: Sendable {
         recovery = writer.recovery
         logID = writer.logID
         self.state = writer.state
+        scrub = writer.scrub
         self.limits = writer.limits
         let core = CommitCore(writer, time: time, durability: durability)
         self.core = core
@@ -156,17 +160,34 @@ package final class GroupCommit: Sendable {
     /// Lets `waitForNews` ask its `isOver`.
     package func wakeTeller() { core.news.update { _ in } }
 
-    /// Copies a damaged range that a reader met to the quarantine, once, and counts it. Does not wait.
-    package func report(_ damaged: DamagedRange) {
+    /// Copies a damaged range that a reader met to the quarantine, once, and counts it. Does not wait; false if too
+    /// many are to be copied already.
+    @discardableResult
+    package func report(_ damaged: DamagedRange) -> Bool {
         core.queue.update { queue in
-            guard !queue.isClosed, queue.damaged.count < 64,
-                queue.reported.insert(damaged.from)
-                    .inserted
-            else { return }
+            guard !queue.isClosed else { return true }
+            guard queue.damaged.count < 64 else { return false }
+            guard queue.reported.insert(damaged.from).inserted else { return true }
             queue.damaged.append(damaged)
             // Bounded: in the worst case a range is copied again.
             if queue.reported.count > 4096 { queue.reported = [damaged.from] }
+            return true
         }
+    }
+
+    /// Reads what lay in sealed segments at the start, and reports damage in it as a reader's is. Blocks for as long as
+    /// that takes at an easy pace, or until `isOver`, which is asked, and waited with, by `rest`: it waits that
+    /// many nanoseconds, less if it is over, and says whether it is. Throws what the device says.
+    package func scrubSealed(rest: @escaping @Sendable (UInt64) -> Bool) throws(SystemError) {
+        let started = Clocks.monotonic()
+        let read = Atomic<UInt64>(0)
+        try scrub.run(
+            pace: { bytes in
+                let all = read.add(UInt64(bytes), ordering: .relaxed).newValue
+                let due = started &+ all * (1_000_000_000 / SealedScrub.bytesPerSecond)
+                let now = Clocks.monotonic()
+                return !rest(due > now ? due - now : 0)
+            }, found: { while !report($0), !rest(GroupCommit.reportRestNanoseconds) {} })
     }
 
     /// Where the log stands, as of the last group or the last few seconds' care.

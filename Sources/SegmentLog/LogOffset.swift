@@ -57,6 +57,10 @@ enum SegmentName {
     /// a stray file's name can neither use up the numbers nor make one be used again.
     static let numberMax: SegmentNumber = .max - (1 << 24)
 
+    /// From here on a number counts as used only if a header of this log says so: a stray file must not leave
+    /// too few to go on with.
+    static let strayMin: SegmentNumber = numberMax - (1 << 24)
+
     static func make(_ number: SegmentNumber) -> String {
         let digits = String(number)
         return String(repeating: "0", count: max(0, 10 - digits.utf8.count)) + digits + suffix

@@ -20,6 +20,8 @@ struct RecoveredLog {
     /// How far the last agent was, as it published it; nil if that is not known.
     var left: LogPosition?
     var report = RecoveryReport()
+    /// The highest number of a file that is, or may be, a segment of this log.
+    var highest: UInt64 = 0
     /// The newest segment's footer after an orderly end: it may be cut off and the segment continued.
     var resumable: SegmentFooter?
     /// Entries that could not be written again yet.
@@ -87,11 +89,13 @@ struct LogRecovery {
         log.newestDedupe = []
         noteLostEnd(numbers, &log)
         try readCheckpoint(into: &log)
-        var highest = UInt64(numbers.last ?? 0)
         for name in try quarantine.storage.list() {
-            if let place = Quarantine.place(name) { highest = max(highest, place.0) }
+            guard let place = Quarantine.place(name), place.0 <= UInt64(SegmentName.strayMin) else {
+                continue
+            }
+            log.highest = max(log.highest, place.0)
         }
-        highest = max(highest, UInt64(log.left?.committed.segment ?? 0))
+        let highest = max(log.highest, UInt64(log.left?.committed.segment ?? 0))
         log.nextNumber = max(log.meta.nextSegment, highest + 1)
         log.report.clean = log.meta.clean && log.toSeal.isEmpty
         // Where the newest segment ends, lost entries may have stood. A gap in the numbers keeps it from being
@@ -155,6 +159,9 @@ struct LogRecovery {
         let name = SegmentName.make(number)
         let file = try storage.open(name, .readWrite)
         let ends = try SegmentEnds.read(file, number: number)
+        if number <= SegmentName.strayMin || ends.header?.logID == log.meta.logID {
+            log.highest = max(log.highest, UInt64(number))
+        }
         if let header = ends.header, header.logID != log.meta.logID {
             log.report.problems.append("\(name) belongs to another log; left alone")
             return

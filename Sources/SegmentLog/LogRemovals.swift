@@ -52,10 +52,12 @@ extension LogWriter {
         let newest = active?.contents.summary.number ?? segments.last?.summary.number ?? 0
         if let lost = active, numbers.contains(lost.contents.summary.number) {
             active = nil
-            forget(lost.earlier)
+            forget(lost.marks)
             noteLoss(lost.contents.summary)
         }
-        for seal in pendingSeals where numbers.contains(seal.number) { forget(seal.earlier) }
+        for seal in pendingSeals.reversed() where numbers.contains(seal.number) {
+            forget(seal.marks)
+        }
         pendingSeals.removeAll { numbers.contains($0.number) }
         for info in segments where numbers.contains(info.summary.number) {
             sealedTotals.remove(info.summary)
@@ -66,7 +68,8 @@ extension LogWriter {
         checkpointed = .none
         checkpointAt = 0
         guard numbers.contains(newest) else { return writePosition() }
-        goBehindAll()
+        // A segment before it may have ended just now, and not be synced.
+        goBehindAll(isSynced: pendingSeals.isEmpty)
         do {
             try openSegment(time.wall())
         } catch {
@@ -83,8 +86,5 @@ extension LogWriter {
     }
 
     /// A producer that sends again what was lost before it heard of an ack must not be told that it is there.
-    private func forget(_ earlier: [DedupeKey: UInt64]) {
-        let later = active?.earlier ?? [:]
-        dedupe.goBack(earlier.filter { later[$0.key] == nil })
-    }
+    private func forget(_ marks: [DedupeKey: DedupeMark]) { dedupe.goBack(marks) }
 }

@@ -88,13 +88,14 @@ extension LogWriter {
         active = nil
         segments.append(
             SegmentInfo(
-                summary: ended.contents.summary, fileBytes: ended.allocatedEnd, isSealed: false))
+                summary: ended.contents.summary, fileBytes: max(ended.end, ended.allocatedEnd),
+                isSealed: false))
         sealedTotals.add(ended.contents.summary)
         let footer = ended.contents.footer(dedupe.snapshot)
         pendingSeals.append(
             PendingSeal(
                 number: ended.contents.summary.number, file: ended.file, position: ended.end,
-                footer: { footer }, earlier: ended.earlier))
+                footer: { footer }, marks: ended.marks))
         if unsyncedSince == nil { unsyncedSince = time.boottime() }
         enforceCap(ahead: UInt64(limits.segmentBytes))
     }
@@ -165,10 +166,10 @@ extension LogWriter {
 
     /// Without a segment the log goes on at the beginning of the next: a position in one that is gone would look
     /// like damage to the next start.
-    func goBehindAll() {
+    func goBehindAll(isSynced: Bool = true) {
         committed = LogOffset(
             segment: SegmentNumber(truncatingIfNeeded: nextNumber), position: 0)
-        synced = committed
+        if isSynced { synced = committed }
         writePosition()
     }
 
@@ -285,8 +286,11 @@ extension LogWriter {
     package func keepDamaged(_ range: DamagedRange) throws(LogError) {
         counters.note(range)
         var isCopied = false
-        defer { tell(.damaged(range, isCopied: isCopied)) }
+        var isKnown = false
+        defer { if !isKnown { tell(.damaged(range, isCopied: isCopied)) } }
         do {
+            isKnown = try quarantine.holds(range.from)
+            if isKnown { return }
             let file = try storage.open(SegmentName.make(range.from.segment), .read)
             isCopied = try quarantine.keep(file, from: range.from, count: range.count)
         } catch {

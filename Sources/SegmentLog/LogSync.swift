@@ -10,7 +10,7 @@ struct PendingSeal: Sendable {
     /// each holds the whole dedupe table.
     let footer: @Sendable () -> [UInt8]
     /// See `LogWriter.Active`.
-    var earlier: [DedupeKey: UInt64] = [:]
+    var marks: [DedupeKey: DedupeMark] = [:]
 }
 
 /// What must be done so that everything up to `target` survives loss of power. May be performed on any

@@ -28,8 +28,8 @@ package final class LogWriter {
         var allocatedEnd: UInt64
         /// Up to where that was tried.
         var triedEnd: UInt64
-        /// What dedupe knew before this segment of those who are in it: the first of each, bounded as it is.
-        var earlier: [DedupeKey: UInt64] = [:]
+        /// What dedupe knew before this segment of those who are in it; bounded as it is.
+        var marks: [DedupeKey: DedupeMark] = [:]
 
         init(
             file: any StorageFile, contents: SegmentContents, end: UInt64, allocatedEnd: UInt64
@@ -55,6 +55,8 @@ package final class LogWriter {
     var storedElsewhere: LogOrdinal
     /// What retention deleted.
     var retention: LogPosition.Retention
+    /// Reads what lay in sealed segments at this start: for a thread that has time.
+    package let scrub: SealedScrub
     /// To be told.
     package internal(set) var news: [LogNews] = []
     let metaFile: VersionedFile
@@ -132,6 +134,12 @@ package final class LogWriter {
             meta = log.meta
             storedElsewhere = log.stored
             retention = log.retention
+            scrub = SealedScrub(
+                storage: storage, quarantine: quarantine,
+                segments: log.segments.filter(\.isSealed).map(\.summary).map {
+                    SealedScrub.Sealed(
+                        number: $0.number, nonce: $0.nonce, entriesEnd: UInt64($0.entriesEnd))
+                })
             metaFile = VersionedFile(storage, LogMeta.name)
             dedupeFile = VersionedFile(storage, "dedupe")
             nextNumber = log.nextNumber
@@ -368,7 +376,7 @@ package final class LogWriter {
         let count = staging.count
         active.end += UInt64(count)
         for envelope in staged { active.contents.add(envelope) }
-        dedupe.note(staged, earlier: &active.earlier)
+        dedupe.note(staged, marks: &active.marks)
         for (index, envelope) in zip(stagedIndices, staged) {
             results[index] = .success(.stored(envelope.offset))
         }

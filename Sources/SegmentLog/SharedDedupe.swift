@@ -10,14 +10,18 @@ final class SharedDedupe: Sendable {
 
     func highest(_ key: DedupeKey) -> UInt64 { table.withLock { $0.highest(key) } }
 
-    /// Takes note of stored batches; `earlier` gets what was known of a producer before its first one.
-    func note(_ envelopes: [Envelope], earlier: inout [DedupeKey: UInt64]) {
+    /// Takes note of stored batches; `marks` gets what was known of a producer before its first one, and is
+    /// after its last.
+    func note(_ envelopes: [Envelope], marks: inout [DedupeKey: DedupeMark]) {
         table.withLock { table in
             for envelope in envelopes where !envelope.producer.isZero {
                 let key = DedupeKey(
                     uid: envelope.peer.uid ?? .max, producer: envelope.producer)
-                if earlier[key] == nil, earlier.count < table.max {
-                    earlier[key] = table.highest(key)
+                if let index = marks.index(forKey: key) {
+                    marks.values[index].after = envelope.sequence
+                } else if marks.count < table.max {
+                    marks[key] = DedupeMark(
+                        before: table.highest(key), after: envelope.sequence)
                 }
                 table.note(key, sequence: envelope.sequence, received: envelope.received)
             }
@@ -25,9 +29,9 @@ final class SharedDedupe: Sendable {
     }
 
     /// Sets sequences back to what they were.
-    func goBack(_ earlier: [DedupeKey: UInt64]) {
+    func goBack(_ marks: [DedupeKey: DedupeMark]) {
         table.withLock { table in
-            for (key, sequence) in earlier { table.goBack(key, to: sequence) }
+            for (key, mark) in marks { table.goBack(key, mark) }
         }
     }
 

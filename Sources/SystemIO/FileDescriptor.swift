@@ -113,6 +113,14 @@ package struct FileDescriptor: ~Copyable, Sendable {
         #endif
     }
 
+    /// Lets the page cache give up a range that is not to be read again soon. A hint.
+    package borrowing func forget(_ range: Range<UInt64>) {
+        #if !canImport(Darwin)
+            _ = posix_fadvise(
+                number, off_t(range.lowerBound), off_t(range.count), POSIX_FADV_DONTNEED)
+        #endif
+    }
+
     /// Takes the file's `flock`; false if another holds it and `wait` is false. Blocks if `wait`.
     package borrowing func lock(exclusive: Bool = true, wait: Bool = false) throws(SystemError)
         -> Bool

@@ -66,6 +66,8 @@ package protocol StorageFile: AnyObject, Sendable {
     /// Whether the path that it was opened by leads to it still: what has no name ends with whoever has it open.
     /// True if that cannot be looked up.
     func isNamed() throws(SystemError) -> Bool
+    /// These bytes will not be read again soon: nobody needs them in memory.
+    func forget(_ range: Range<UInt64>)
 }
 
 /// The machine's own directory.
@@ -185,6 +187,8 @@ final class RealFile: StorageFile {
     func sync() throws(SystemError) { try descriptor.syncData() }
 
     func lock() throws(SystemError) -> Bool { try descriptor.lock() }
+
+    func forget(_ range: Range<UInt64>) { descriptor.forget(range) }
 
     func isNamed() throws(SystemError) -> Bool {
         let named: FileFacts

@@ -77,6 +77,8 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         case ENOSPC: "make room on its file system: `df -h` shows space, `df -i` inodes"
         case EDQUOT: "raise the quota of its user or directory, or make room in it"
         case ESTALE where isDisowned: "restart codex-telemetryd"
+        case EFBIG:
+            "raise the limit of file sizes (`ulimit -f`, LimitFSIZE= of the unit), then start the agent again"
         case EROFS: "mount its file system read-write, then start the agent again"
         case EIO: "look for errors of the disk in `journalctl -k`, then start the agent again"
         case EMFILE: "raise the limit of open files: `ulimit -n`, LimitNOFILE= of the unit"

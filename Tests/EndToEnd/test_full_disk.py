@@ -199,6 +199,28 @@ class FullDisk(FaultCase):
         self.resumes(producers)
         self.finish(producers, expired=True)
 
+    def test_a_limit_of_file_sizes(self):
+        """`ulimit -f`: neither can space be made ready, nor a segment grow: as an error of the disk."""
+        size = 3 << 20
+        self.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        one = self.produce()
+        status = self.status_where("failed", lambda s: s["log"]["state"] == "failed")
+        self.assertIsNone(self.agent.poll())
+        self.assertEqual(status["intake"]["state"], "closed")
+        told = " ".join(status["agent"]["reasons"])
+        self.assertIn("File too large", told)
+        self.assertIn("ulimit -f", told)
+        files = sum(each.stat().st_size for each in (self.state / "log").glob("*.segment"))
+        self.assertEqual(status["log"]["bytes"], files)
+        self.assertLessEqual(files, size)
+        eventually(lambda: "failed: write: File too large" in self.messages.read_text(), 10, "a line")
+        eventually(lambda: one.throttles.get(STORAGE_FAILED), 10, "a throttle")
+        self.agent.terminate()
+        self.agent.wait(self.patience)
+        self.start()
+        self.resumes([one])
+        self.finish([one])
+
     def project_quota(self):
         """Puts the state directory under a quota of 6 MiB; why not, if that cannot be."""
         try:

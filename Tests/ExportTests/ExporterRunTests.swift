@@ -88,6 +88,7 @@ private final class TestStore: CursorStore {
     var error: SourceError?
 
     func load(logID: String) throws(SourceError) -> SavedCursor? { saved }
+    var setAside: String? { nil }
     func save(_ cursor: SavedCursor, logID: String) throws(SourceError) {
         if let error { throw error }
         saved = cursor

@@ -110,6 +110,8 @@ final class MemoryFile: StorageFile {
 
     func isNamed() throws(SystemError) -> Bool { true }
 
+    func forget(_ range: Range<UInt64>) {}
+
     func read(into bytes: inout [UInt8], range: Range<Int>, at position: UInt64)
         throws(SystemError) -> Int
     {

@@ -1,4 +1,5 @@
 import ByteCoding
+import SimulationKit
 import SystemIO
 import Testing
 
@@ -68,6 +69,28 @@ struct HostileFilesTests {
             while let item = try reader.next() { if case .batch = item { read += 1 } }
             #expect(read == 2)
         }
+    }
+
+    @Test(arguments: ["4278190079.segment", "4261412864.segment"], [0, 50, 5000])
+    func `a stray file does not take the numbers that are left`(_ name: String, _ size: Int) throws
+    {
+        let disk = MemoryDisk()
+        var log = try LogWriter(state: disk.root, limits: smallLimits())
+        let first = try #require(try log.store(request(1)))
+        try log.close()
+        disk.killProcess()
+        disk.put("log/" + name, [UInt8](repeating: 7, count: size))
+        for sequence in 2...4 as ClosedRange<UInt64> {
+            log = try LogWriter(state: disk.root, limits: smallLimits())
+            let place = try #require(try log.store(request(sequence)))
+            #expect(place > first && place.segment < 20)
+            #expect(log.recovery.damaged.count == (sequence == 2 && size > 80 ? 1 : 0))
+            #expect(!disk.names("log").contains(name))
+            if sequence == 3 { try log.close() }
+            disk.killProcess()
+        }
+        #expect(try readAll(disk.root).texts == (1...4).map { "1000/1/\($0)" })
+        #expect(disk.names("quarantine").contains { $0.hasPrefix(name.dropLast(8)) } == (size > 0))
     }
 
     @Test func `the last number that counts is one below those that do not`() {

@@ -200,6 +200,8 @@ final class MemoryFile: StorageFile {
         }
     }
 
+    func forget(_ range: Range<UInt64>) {}
+
     func isNamed() throws(SystemError) -> Bool {
         try disk.perform(.stat, process, name) { state in
             state.directories[directory]?.live[name] == number

@@ -23,7 +23,8 @@ extension Simulation {
         let found = readEverything(agent)
         var lost: Set<LogOffset> = []
         for offset in oracle.order where !found.contains(offset) && violation == nil {
-            if ending == .power, offset >= oracle.synced {
+            // What was removed, and how much it was, only the position file may have known.
+            if ending == .power, offset >= oracle.synced || oracle.taken.contains(offset.segment) {
                 lost.insert(offset)
                 continue
             }
@@ -33,7 +34,7 @@ extension Simulation {
         }
         tallies[.batchesLostToPower] += lost.count
         // What was on its way may have been counted in a header before it went.
-        if ending == .power { oracle.doubt(oracle.unsure) }
+        if ending == .power || !oracle.taken.isEmpty { oracle.doubt(oracle.unsure) }
         for offset in lost.sorted() { trace.note("\(offset) was not synced and is gone") }
         oracle.lose(lost)
         oracle.unsure = []
@@ -47,6 +48,11 @@ extension Simulation {
     /// In the middle of a life.
     func check(_ agent: SimulatedAgent) {
         guard !agent.isDead, !agent.writerIsBusy, violation == nil else { return }
+        if agent.hasUnnoticed {
+            maintain(agent)
+            agent.hasUnnoticed = false
+            guard !agent.isDead, agent.writer.statistics.failure == nil else { return }
+        }
         let found = readEverything(agent)
         for offset in oracle.order
         where !found.contains(offset) && !isExpired(offset) && !mayBeMissing(offset) {
@@ -156,14 +162,20 @@ extension Simulation {
         guard !hasFlips, violation == nil else { return }
         let now = agent.writer.statistics
         if !oracle.isRight(now.stored.batches, UInt64(oracle.order.count))
-            || tallies[.powerLosses] == 0 && now.stored.records != oracle.records
+            || oracle.lostCount == 0 && now.stored.records != oracle.records
         {
             fail("\(now.stored) is said to be stored, not \(oracle.order.count), \(oracle.records)")
         }
         // Deletions that were not synced may come back in part: what then is missing between looks lost.
-        let mayLook = tallies[.powerLosses] > 0 ? oracle.batchesRemoved : 0
-        if now.lost.batches > oracle.lostCount + mayLook {
-            fail("\(now.lost) is said to be lost")
+        // So do those of which the position file could not be told.
+        let isTold =
+            tallies[.powerLosses] == 0 && tallies[.writeErrors] == 0 && tallies[.shortWrites] == 0
+        let mayLook = isTold ? 0 : oracle.batchesRemoved
+        let taken = oracle.batchesTaken
+        if now.lost.batches > oracle.lostCount + mayLook + taken
+            || now.lost.batches < taken && !wasPositionTorn
+        {
+            fail("\(now.lost) is said to be lost; somebody took \(taken)")
         }
         let kept = oracle.order.count { !isExpired($0) }
         if now.kept.batches != UInt64(kept) {
@@ -191,6 +203,8 @@ extension Simulation {
         oracle.reported.append(range)
         trace.note("\(whom) reports \(range)")
         let end = LogOffset(rawValue: range.from.rawValue + range.count)
+        // What stood in a file that is gone, a start takes for damage.
+        if oracle.taken.contains(range.from.segment) { return }
         // A flipped zero behind the entries makes a reader pass on; what is written there then it does not know.
         let flips = oracle.flips.contains { $0.segment == range.from.segment && $0 < end }
         if !flips, tallies[.powerLosses] == 0 {
@@ -211,7 +225,9 @@ extension Simulation {
 
     /// A segment is about to be removed: in turn, and for a reason.
     func removes(_ event: DiskEvent) {
-        guard let number = SegmentNumber(event.name.dropLast(8)) else { return }
+        guard let number = SegmentNumber(event.name.dropLast(8)),
+            disk.size("log/" + event.name) != nil
+        else { return }
         noteSegments()
         var total = 0
         var oldest = SegmentNumber.max

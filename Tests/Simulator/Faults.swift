@@ -37,6 +37,7 @@ extension Simulation {
         if random.oneIn(weather.death) {
             tallies[.deathsInAnOperation] += 1
             powerIsFailing = random.oneIn(weather.powerPart)
+            if event.name == "position" { wasPositionTorn = true }
             return .death(done: [0.0, 1, 0.3, 0.7, 0.95][random.below(5)])
         }
         switch event.operation {

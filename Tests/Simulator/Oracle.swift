@@ -58,6 +58,8 @@ struct Oracle {
     var unsure: [SentBatch] = []
     /// Files that the agent removed.
     var removed: Set<SegmentNumber> = []
+    /// Files that somebody else removed, among `removed`.
+    private(set) var taken: Set<SegmentNumber> = []
     /// Files that it removed and that may have held nothing any more.
     var removedInDoubt: Set<SegmentNumber> = []
     /// Entries in whose envelope or payload a bit was flipped.
@@ -86,12 +88,18 @@ struct Oracle {
         order.append(offset)
         recordsBefore.append(records)
         records += UInt64(batch.records)
-        hear(batch)
+        hear(batch, at: offset)
         return nil
     }
 
-    private mutating func hear(_ batch: SentBatch) {
+    private mutating func hear(_ batch: SentBatch, at offset: LogOffset) {
         guard !batch.key.producer.isZero else { return }
+        if taken.contains(offset.segment) {
+            // Dedupe may know of it still, or not.
+            stored[batch.key, default: []].insert(batch.sequence)
+            doubtful[batch.key] = max(doubtful[batch.key] ?? 0, batch.sequence)
+            return
+        }
         stored[batch.key, default: []].insert(batch.sequence)
         if let known = highest[batch.key], known.sequence >= batch.sequence {
             // It was forgotten: dedupe begins again, until a start finds the old entries.
@@ -159,6 +167,16 @@ struct Oracle {
         rebuild((order + [offset]).sorted())
     }
 
+    /// Somebody removed a segment's file: what is in it, and comes into it until that is noticed, is lost.
+    mutating func take(_ segment: SegmentNumber) {
+        taken.insert(segment)
+        removed.insert(segment)
+        rebuild(order)
+    }
+
+    /// Batches in files that somebody removed.
+    var batchesTaken: UInt64 { taken.reduce(0) { $0 + UInt64(entries(of: $1).count) } }
+
     private mutating func rebuild(_ kept: [LogOffset]) {
         order = []
         recordsBefore = []
@@ -170,7 +188,7 @@ struct Oracle {
             order.append(offset)
             recordsBefore.append(records)
             records += UInt64(entry.batch.records)
-            hear(entry.batch)
+            hear(entry.batch, at: offset)
         }
     }
 

@@ -53,6 +53,8 @@ final class SimulatedAgent: @unchecked Sendable {
     var underWaySince: UInt64 = 0
     /// Damaged ranges that the writer is to copy.
     var damage: [DamagedRange] = []
+    /// A file was taken, and the writer may not know.
+    var hasUnnoticed = false
     var writerIsBusy = false
     var openingExporter = false
     var jobIsBusy = false

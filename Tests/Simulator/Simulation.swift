@@ -59,6 +59,8 @@ final class Simulation: FaultPlan, @unchecked Sendable {
     var spentSegments: SegmentNumber = 0
     /// The same before starts that failed after an orderly end: they stored nothing.
     var spentBeforeFailedStarts: SegmentNumber?
+    /// A death in the midst of writing `position`: what retention deleted may not be told.
+    var wasPositionTorn = false
 
     init(seed: UInt64, prints: Bool) {
         self.seed = seed
@@ -125,7 +127,7 @@ final class Simulation: FaultPlan, @unchecked Sendable {
         case 95: changeSpace()
         case 96: restartSomething(agent)
         case 97: if weather.flips || weather.flipsFooters { flip() } else { check(agent) }
-        case 98: secondAgent()
+        case 98: if weather.removals, random.oneIn(2) { takeFile(agent) } else { secondAgent() }
         default: if random.oneIn(6) { endInOrder(agent) } else { check(agent) }
         }
         buryTheDead()
@@ -192,6 +194,22 @@ final class Simulation: FaultPlan, @unchecked Sendable {
     }
 
     // MARK: The rest of the world
+
+    /// Somebody removes a segment. The log finds out by itself, now or with the next sync.
+    private func takeFile(_ agent: SimulatedAgent) {
+        let segments = disk.names("log").filter { $0.hasSuffix(".segment") }
+        guard !segments.isEmpty, !agent.writerIsBusy, !agent.jobIsBusy, depth == 0 else { return }
+        let name =
+            random.oneIn(2) ? segments[segments.count - 1] : segments[random.below(segments.count)]
+        guard let number = SegmentNumber(name.dropLast(8)) else { return }
+        noteSegments()
+        disk.remove("log/" + name)
+        trace.note("somebody removes \(name)")
+        tallies[.filesTaken] += 1
+        oracle.take(number)
+        agent.hasUnnoticed = true
+        if random.oneIn(2) { maintain(agent) }
+    }
 
     private func passTime() {
         let seconds = [0.001, 0.05, 0.2, 1, 5, 40][random.below(6)]

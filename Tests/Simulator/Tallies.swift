@@ -5,7 +5,7 @@ enum Tally: Int, CaseIterable {
     case writeErrors, shortWrites, diskFull, failedSyncs, failedNameSyncs, descriptorsShort
     case readErrors, otherErrors
     case unsyncedWritesAtPowerLoss, unsyncedNamesAtPowerLoss
-    case bitFlips, clockSteps, suspensions, days
+    case filesTaken, bitFlips, clockSteps, suspensions, days
     case appended, duplicates, refused, syncs, segmentsExpired, segmentsExpiredEarly
     case readByReaders, missedByReaders, damageReported, delivered, deliveredAgain, sinkFailures
     case cursorsSaved, interludes, tornTails, batchesLostToPower
@@ -31,6 +31,7 @@ enum Tally: Int, CaseIterable {
         case .otherErrors: "renames, removals, cuts, allocations failed"
         case .unsyncedWritesAtPowerLoss: "unsynced writes at power losses"
         case .unsyncedNamesAtPowerLoss: "unsynced names at power losses"
+        case .filesTaken: "segments removed by somebody else"
         case .bitFlips: "bit flips at rest"
         case .clockSteps: "clock steps"
         case .suspensions: "suspensions"

@@ -22,6 +22,8 @@ struct Weather {
     var days = false
     var everyCommit = false
     var anonymous = false
+    /// Somebody removes segments.
+    var removals = false
     var limits: LogLimits
 
     init(_ random: inout SeededGenerator) {
@@ -45,6 +47,9 @@ struct Weather {
         everyCommit = random.oneIn(6)
         anonymous = random.oneIn(4)
         flipsFooters = !flips && random.oneIn(6)
+        removals = !flips && !flipsFooters && random.oneIn(5)
+        // What the position file could not be told nobody knows once the file is gone, too.
+        if removals { (shortWrite, writeError) = (0, 0) }
     }
 
     private static func limits(_ random: inout SeededGenerator) -> LogLimits {

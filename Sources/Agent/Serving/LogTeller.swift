@@ -16,9 +16,12 @@ struct LogTeller: Sendable {
         while true {
             let (news, failure) = log.waitForNews(unless: { stop.isRaised })
             for one in news { tell(one) }
-            if failure != told { tell(failure, insteadOf: told) }
-            told = failure
-            if stop.isRaised || stop.wait(atMost: Self.rest), news.isEmpty { return }
+            if failure != told {
+                tell(failure, insteadOf: told)
+                told = failure
+                _ = stop.wait(atMost: Self.rest)
+            }
+            if stop.isRaised, news.isEmpty { return }
         }
     }
 
