@@ -122,7 +122,7 @@ class Comparison:
         # Whoever reads everything can count what is not there.
         read = sum(1 for _ in second["read"]["batches"])
         same("stored, read or missed", second["stored"][0],
-             read + second["read"]["missed"][0] + second["expired"][0])
+             read + second["read"]["missed"][0] + start.before[0])
 
 
 def run(program: str, state: str, some: list[Variant], scratch: str) -> tuple[Counter, list]:

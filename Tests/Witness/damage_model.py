@@ -119,6 +119,8 @@ class Start:
     stored: tuple[int, int] = (0, 0)
     kept: tuple[int, int] = (0, 0)
     expired: tuple[int, int] = (0, 0)
+    # Stored before the first segment that is there: deleted, or lost.
+    before: tuple[int, int] = (0, 0)
 
 
 class Model:
@@ -181,6 +183,8 @@ class Model:
         synced = position.synced if position else 0
         reached = (meta.batches_before, meta.records_before) if meta else (0, 0)
         first_before = None
+        # Told to be deleted, and there all the same.
+        undone = (0, 0)
         log_id = meta.log_id if meta else None
         was_scanned = False
         for number in self.numbers(files):
@@ -205,11 +209,17 @@ class Model:
             first_before = before if first_before is None else first_before
             reached = plus(before, held)
             result.kept = plus(result.kept, held)
+            if position and number < position.first:
+                undone = plus(undone, held)
         if (synced & 0xFFFFFFFF and name_of(synced >> 32) not in files):
             result.damaged.append([f"{synced >> 32}:0", synced & 0xFFFFFFFF])
         stored = position.stored if position else (0, 0)
         result.stored = tuple(map(max, reached, stored))
-        result.expired = first_before if first_before is not None else reached
+        result.before = result.expired = first_before if first_before is not None else reached
+        if position and position.expired is not None:
+            limit = first_before if first_before is not None else result.stored
+            result.expired = tuple(min(max(0, e - u), most)
+                                   for e, u, most in zip(position.expired, undone, limit))
         result.clean = clean and not was_scanned
         result.log_id = log_id.hex() if log_id else None
         self._checkpoint(result, files, log_id)

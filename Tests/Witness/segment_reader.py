@@ -311,8 +311,9 @@ class Position:
     synced: int
     heartbeat: int
     stored: tuple[int, int] = (0, 0)
-    # What retention deleted; None if it does not say.
+    # What retention deleted, and the number below which it left no segment; None if it does not say.
     expired: tuple[int, int] | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -354,10 +355,11 @@ def parse_position(data: bytes) -> Position | None:
     if not _is_small(data, b"CXTLPOS0"):
         return None
     committed, synced, heartbeat, batches, records = struct.unpack_from("<QQQQQ", data, 8)
-    expired = None
+    expired, first = None, 0
     if len(data) >= 96 and crc32c(data[64:92]) == struct.unpack_from("<I", data, 92)[0]:
-        expired = struct.unpack_from("<QQ", data, 72)
-    return Position(committed, synced, heartbeat, (batches, records), expired)
+        first, _, *counts = struct.unpack_from("<IIQQ", data, 64)
+        expired = (counts[0], counts[1])
+    return Position(committed, synced, heartbeat, (batches, records), expired, first)
 
 
 def read_meta(path: str) -> Meta | None:
