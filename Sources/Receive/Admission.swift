@@ -7,7 +7,7 @@ package struct IntakeLimits: Sendable, Equatable {
     /// Open connections of one uid.
     package var connectionsPerUserMax = 512
     /// Bytes read and not yet in the log, of all connections.
-    package var inFlightBytesMax: UInt64 = 24 << 20
+    package var inFlightBytesMax: UInt64 = 16 << 20
     /// The same of one connection; what `welcome` tells the client.
     package var inFlightBytesPerConnectionMax: UInt64 = 8 << 20
     /// Bytes of frames that have begun and are not complete, of all connections of one uid.

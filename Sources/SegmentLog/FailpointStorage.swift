@@ -37,6 +37,8 @@ package struct FailpointStorage: Storage {
 
     package func space() throws(SystemError) -> StorageSpace { try base.space() }
 
+    package func isNamed() throws(SystemError) -> Bool { try base.isNamed() }
+
     package func directory(_ name: String, create: Bool) throws(SystemError) -> any Storage {
         let inner = try points.around(create ? .directoryCreate : nil) {
             () throws(SystemError) in try base.directory(name, create: create)

@@ -68,7 +68,10 @@ enum SegmentName {
 
     static func number(_ name: String) -> SegmentNumber? {
         guard name.hasSuffix(suffix), name.utf8.count == 10 + suffix.utf8.count,
-            let number = SegmentNumber(name.dropLast(suffix.count)), number > 0, number <= numberMax
+            let number = SegmentNumber(name.dropLast(suffix.count)), number > 0,
+            number <= numberMax,
+            // Digits alone: a sign would be read, too, and then another name be opened.
+            make(number) == name
         else { return nil }
         return number
     }

@@ -114,7 +114,9 @@ package final class LogWriter {
         ownership = Ownership(try LogWriter.lock(given), of: given.place)
         state = OwnedStorage(given, ownership)
         do throws(SystemError) {
-            storage = try state.directory("log", create: true)
+            let directory = try given.directory("log", create: true)
+            ownership.keep(directory)
+            storage = OwnedStorage(directory, ownership)
             if let givenLimits {
                 limits = givenLimits
             } else {

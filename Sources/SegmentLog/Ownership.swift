@@ -1,19 +1,30 @@
+import Synchronization
 package import SystemIO
 
 /// The agent's hold on its state directory: a lock on a file's bytes, which says nothing any more once the
-/// directory was removed or another file has the lock's name. Then another agent may be at work there.
+/// directory was removed or another file has the lock's name. Then another agent may be at work there. Nor
+/// does it say anything of a directory in it that was moved away: what is written there no one will look for.
 package final class Ownership: Sendable {
     private let lockFile: any StorageFile
     private let place: String
+    // Guards the directories that must stay where they are.
+    private let kept = Mutex<[any Storage]>([])
 
     init(_ lockFile: any StorageFile, of place: String) {
         self.lockFile = lockFile
         self.place = place
     }
 
-    /// Throws `disowned` if the directory at our path is not ours any more. One look-up of a name.
+    /// From now on this directory must stay where it is, too.
+    func keep(_ directory: any Storage) { kept.withLock { $0.append(directory) } }
+
+    /// Throws `disowned` if the directory at our path is not ours any more, or one in it that is kept was moved.
+    /// A look-up of a name for each.
     package func check() throws(SystemError) {
         guard try lockFile.isNamed() else { throw .disowned(place) }
+        for directory in kept.withLock({ $0 }) {
+            guard try directory.isNamed() else { throw .disowned(directory.place) }
+        }
     }
 }
 
@@ -34,28 +45,35 @@ package struct OwnedStorage: Storage {
 
     package func space() throws(SystemError) -> StorageSpace { try base.space() }
 
+    package func isNamed() throws(SystemError) -> Bool { try base.isNamed() }
+
+    private func check() throws(SystemError) {
+        try ownership.check()
+        guard try base.isNamed() else { throw .disowned(base.place) }
+    }
+
     package func syncNames() throws(SystemError) { try base.syncNames() }
 
     package func directory(_ name: String, create: Bool) throws(SystemError) -> any Storage {
-        if create { try ownership.check() }
+        if create { try check() }
         return OwnedStorage(try base.directory(name, create: create), ownership)
     }
 
     package func open(_ name: String, _ mode: StorageOpenMode) throws(SystemError)
         -> any StorageFile
     {
-        if mode != .read { try ownership.check() }
+        if mode != .read { try check() }
         return try base.open(name, mode)
     }
 
     package func rename(_ old: String, to new: String) throws(SystemError) {
-        try ownership.check()
+        try check()
         try base.rename(old, to: new)
     }
 
     @discardableResult
     package func remove(_ name: String) throws(SystemError) -> Bool {
-        try ownership.check()
+        try check()
         return try base.remove(name)
     }
 }

@@ -61,6 +61,10 @@ final class HeldDirectory: Sendable {
         _ = try checkErrno(.sync, path) { fsync(descriptor.number) }
     }
 
+    func isNamed() throws(SystemError) -> Bool {
+        try descriptor.isNamed(path, following: true)
+    }
+
     func space() throws(SystemError) -> StorageSpace {
         var facts = statvfs()
         _ = try checkErrno(.space, path) { fstatvfs(descriptor.number, &facts) }

@@ -30,6 +30,13 @@ package protocol Storage: Sendable {
     func syncNames() throws(SystemError)
     /// Space of the file system.
     func space() throws(SystemError) -> StorageSpace
+    /// Whether its path leads to it still: else somebody moved it, or put another in its place. True if that cannot
+    /// be looked up.
+    func isNamed() throws(SystemError) -> Bool
+}
+
+extension Storage {
+    package func isNamed() throws(SystemError) -> Bool { true }
 }
 
 /// How a `Storage` opens a file.
@@ -154,6 +161,9 @@ package struct DirectoryStorage: Storage {
         if let held { return try held.space() }
         return try Files.space(place)
     }
+
+    /// A directory that is not held is whatever has its path.
+    package func isNamed() throws(SystemError) -> Bool { try held?.isNamed() ?? true }
 }
 
 /// An open file of the machine.
@@ -191,13 +201,20 @@ final class RealFile: StorageFile {
     func forget(_ range: Range<UInt64>) { descriptor.forget(range) }
 
     func isNamed() throws(SystemError) -> Bool {
+        try descriptor.isNamed(path, following: false)
+    }
+}
+
+extension FileDescriptor {
+    /// Whether a path leads to what is open here. True if that cannot be looked up.
+    borrowing func isNamed(_ path: String, following: Bool) throws(SystemError) -> Bool {
         let named: FileFacts
         do {
-            named = try Files.facts(path, following: false)
+            named = try Files.facts(path, following: following)
         } catch {
             return !error.isNotFound
         }
-        let own = try Files.facts(descriptor)
+        let own = try Files.facts(self)
         return (own.device, own.inode) == (named.device, named.inode)
     }
 }

@@ -107,6 +107,28 @@ class RemovedFiles(FaultCase):
         self.assertLessEqual(mine["first"], mark + 1)
         self.assertEqual(mine["missing"], 0)
 
+    def test_the_log_moved_away(self):
+        one = self.begin()
+        moved = self.home / "moved"
+        (self.state / "log").rename(moved)
+        shutil.copytree(moved, self.state / "log")
+        eventually(lambda: one.throttles.get(STORAGE_FAILED), 20, "a throttle")
+        mark = one.acked
+        status = self.status_where("it says so", lambda s: s["log"]["state"] == "failed")
+        self.assertEqual(status["intake"]["state"], "closed")
+        self.assertIn(f"{self.state}/log was removed", " ".join(status["agent"]["reasons"]))
+        self.assertLessEqual(len(list(moved.glob("*.segment"))), 2)
+        self.assertEqual(one.acked, mark)
+        self.agent.terminate()
+        self.agent.wait(self.patience)
+        self.start()
+        eventually(lambda: one.acked > mark + 20, 20, "the copy goes on")
+        self.end_producers(one)
+        self.stop()
+        mine = self.assert_all_there()["producers"]
+        mine = next(each for each in mine if each["producer"] == one.identity.hex())
+        self.assertGreaterEqual(mine["last"], one.acked)
+
     def test_a_second_agent_after_the_lock_was_removed(self):
         one = self.begin()
         first, messages = self.agent, self.messages

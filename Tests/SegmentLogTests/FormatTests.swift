@@ -116,6 +116,7 @@ import Testing
         #expect(SegmentName.make(3) == "0000000003.segment")
         #expect(SegmentName.number("0000000003.segment") == 3)
         #expect(SegmentName.number("3.segment") == nil)
+        #expect(SegmentName.number("+000000003.segment") == nil)
     }
 
     @Test func `a filter never denies what was put in`() {

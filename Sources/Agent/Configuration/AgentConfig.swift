@@ -49,8 +49,8 @@ package struct AgentConfig: Sendable, Equatable {
         package var connectionsMax = 1024
         /// Key `receivers.codex.connections_per_user_max`, default 512.
         package var connectionsPerUserMax = 512
-        /// Key `receivers.codex.in_flight_bytes_max`, default 24 MiB, all connections together.
-        package var inFlightBytesMax: UInt64 = 24 << 20
+        /// Key `receivers.codex.in_flight_bytes_max`, default 16 MiB, all connections together.
+        package var inFlightBytesMax: UInt64 = 16 << 20
         /// Key `receivers.codex.in_flight_bytes_per_connection_max`, default 8 MiB.
         package var inFlightBytesPerConnectionMax: UInt64 = 8 << 20
     }
