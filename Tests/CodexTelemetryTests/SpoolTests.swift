@@ -148,6 +148,101 @@ import Testing
         try agent.stop()
     }
 
+    /// A file's frames, of batches that say no more than their sequence.
+    func put(_ scratch: Scratch, _ name: String, _ bytes: [UInt8]) throws {
+        try Files.makeDirectories(scratch.spool)
+        try Files.setMode(scratch.spool, 0o700)
+        try Files.replace(scratch.spool + "/" + name, with: bytes)
+        try Files.setMode(scratch.spool + "/" + name, 0o600)
+    }
+
+    func systemSender(_ scratch: Scratch) -> SpoolSender {
+        let socket = scratch.socket
+        return SpoolSender(surroundings: scratch.configuration().surroundings) {
+            do {
+                return Connected(try UnixSocket.connect(socket, blocking: false), isSystem: true)
+            } catch { return nil }
+        }
+    }
+
+    @Test(arguments: [UInt64(1), 2, 3])
+    func `a refused batch is dealt with, wherever it stands`(_ refused: UInt64) throws {
+        let scratch = try Scratch()
+        let telemetry = Telemetry(scratch.configuration(startsThread: false))
+        for name in ["one", "two", "three"] as [AttributeKey] {
+            telemetry.event(name)
+            telemetry.flush(timeout: .seconds(5))
+        }
+        telemetry.shutdown()
+        let agent = try FakeAgent(scratch.socket, .refuses(refused))
+        #expect(systemSender(scratch).send(budgetNanoseconds: 5_000_000_000) == 1)
+        #expect(try agent.names().count == 2)
+        #expect(try Files.list(scratch.spool).isEmpty)
+        try agent.stop()
+    }
+
+    @Test func `a file whose name and begin say nothing of its producer is left alone`() throws {
+        let scratch = try Scratch()
+        try put(scratch, "other.spool", frame(1))
+        try put(scratch, "empty.spool", [])
+        let agent = try FakeAgent(scratch.socket)
+        #expect(systemSender(scratch).send(budgetNanoseconds: 5_000_000_000) == 0)
+        #expect(try Files.list(scratch.spool).sorted() == ["empty.spool", "other.spool"])
+        try agent.stop()
+    }
+
+    func conversation(_ sequences: [UInt64]) -> SpoolConversation {
+        SpoolConversation(hello: hello, batches: sequences.map { ($0, frame($0)) })
+    }
+
+    func welcome(_ stored: UInt64) -> [UInt8] {
+        Welcome(
+            logID: ID128(high: 1, low: 1), storedSequence: stored, windowBytes: 1 << 20, synced: 0
+        ).frame.encoded
+    }
+
+    func error(_ code: WireError, _ sequence: UInt64) -> [UInt8] {
+        ErrorFrame(code, isFatal: sequence == 0, sequence: sequence, message: "no").frame.encoded
+    }
+
+    func ack(_ sequence: UInt64) -> [UInt8] {
+        Ack(sequence: sequence, offset: 8, synced: 0).frame.encoded
+    }
+
+    @Test func `a refusal says nothing of the batches before it`() throws {
+        var talk = conversation([1, 2, 3])
+        try talk.take(welcome(0) + error(.countMismatch, 3))
+        #expect(talk.outcome == .waiting)
+        try talk.take(ack(1))
+        #expect(talk.outcome == .waiting)
+        try talk.take(ack(2))
+        #expect(talk.outcome == .settled)
+    }
+
+    @Test func `what the agent has is not sent again`() throws {
+        var talk = conversation([1, 2, 3])
+        #expect(Array(talk.toSend) == hello)
+        talk.didSend(hello.count)
+        #expect(talk.toSend.isEmpty)
+        try talk.take(welcome(2))
+        #expect(Array(talk.toSend) == frame(3))
+        try talk.take(ack(3))
+        #expect(talk.outcome == .settled)
+    }
+
+    @Test func `a fatal error that the content caused ends it for good, others for now`() throws {
+        for code in [WireError.badMagic, .unsupportedVersion, .frameTooLarge, .badValue] {
+            var talk = conversation([1])
+            try talk.take(error(code, 0))
+            #expect(talk.outcome == .refused && talk.toSend.isEmpty)
+        }
+        for code in [WireError.superseded, .frameDeadline] {
+            var talk = conversation([1])
+            try talk.take(error(code, 0))
+            #expect(talk.outcome == .waiting && talk.toSend.isEmpty)
+        }
+    }
+
     @Test func `the next process sends what was spooled to the system's agent, once`() throws {
         let scratch = try Scratch()
         for name in ["one", "two", "three"] {

@@ -6,8 +6,8 @@ internal import TelemetryBatch
 /// Sends what this user's earlier processes spooled to the system's agent, which never opens users'
 /// files (spool.md, "Who drains"). A user's own agent drains by itself.
 ///
-/// Blocks, within its budget: for a thread of its own, or a command that can spare a millisecond. A file that
-/// is not sent and acked whole stays; the agent drops the part of it that it has.
+/// Blocks, within its budget: for a thread of its own, or a command that can spare a millisecond. A file of
+/// which not every batch is acked or refused stays, and the next attempt skips what the agent has of it.
 struct SpoolSender {
     let surroundings: Surroundings
     /// Finds the agent; handed in, so that a test can be the system's.
@@ -30,8 +30,10 @@ struct SpoolSender {
         var sent = 0
         for directory in SpoolPlaces.candidates(surroundings: surroundings) {
             guard isPrivate(directory) else { continue }
-            let names: [String]
+            var names: [String]
             do { names = try Files.list(directory) } catch { continue }
+            // A file that uses up the budget each time must not always be the first.
+            names.shuffle()
             for name in names where name.hasSuffix(".spool") {
                 guard Clocks.monotonic() < deadline else { return sent }
                 do {
@@ -71,11 +73,18 @@ struct SpoolSender {
         bytes.removeLast(bytes.count - got)
         let name = path.split(separator: "/").last.map(String.init) ?? ""
         let content = Content(SpoolReader(bytes, name: name))
-        if let hello = content.hello, !content.batches.isEmpty {
-            guard try hand(content, hello, deadline) else { return false }
+        // Whose batches these are, nobody says: it may not be ours.
+        guard let hello = content.hello else { return false }
+        var isWhole = content.isWhole
+        if !content.batches.isEmpty {
+            switch try hand(content, hello, deadline) {
+            case .waiting: return false
+            case .settled: break
+            case .refused: isWhole = false
+            }
         }
-        // All that is sound is in the log. What is not sound stays to be looked at.
-        if content.isWhole { return try Files.remove(path) }
+        // All that is sound is dealt with. What is not sound stays to be looked at.
+        if isWhole { return try Files.remove(path) }
         _ = try SpoolAside.keep(path)
         return true
     }
@@ -84,8 +93,7 @@ struct SpoolSender {
     private struct Content {
         /// Nil if nothing says whose batches these are.
         var hello: Hello?
-        var batches: [[UInt8]] = []
-        var last: UInt64 = 0
+        var batches: [(sequence: UInt64, frame: [UInt8])] = []
         var isWhole = true
 
         init(_ content: SpoolReader) {
@@ -98,15 +106,14 @@ struct SpoolSender {
                 }
             }
             if hello == nil, let producer = content.producer { hello = Hello(producer: producer) }
-            if hello == nil { isWhole = false }
         }
 
         private mutating func add(_ body: [UInt8]) {
             do {
                 var reader = ByteReader(body.span.bytes)
                 try reader.skip(24)
-                last = max(last, try reader.readUInt64())
-                batches.append(Frame(type: .batch, body: body).encoded)
+                let sequence = try reader.readUInt64()
+                batches.append((sequence, Frame(type: .batch, body: body).encoded))
             } catch {
                 // Too short for a batch: nothing that an agent would take.
                 isWhole = false
@@ -114,50 +121,139 @@ struct SpoolSender {
         }
     }
 
-    /// True once the agent has dealt with all of it.
-    private func hand(_ content: Content, _ hello: Hello, _ deadline: UInt64) throws -> Bool {
-        guard let connected = connect(), connected.isSystem else { return false }
+    /// Sends what the agent does not have yet and hears what becomes of it.
+    private func hand(
+        _ content: Content, _ hello: Hello, _ deadline: UInt64
+    ) throws -> SpoolConversation.Outcome {
+        guard let connected = connect(), connected.isSystem else { return .waiting }
         var hello = hello
         hello.readsAnswers = true
-        try send(hello.frame.encoded, on: connected.socket, deadline)
-        for batch in content.batches { try send(batch, on: connected.socket, deadline) }
-        var frames = FrameBuffer()
+        var conversation = SpoolConversation(
+            hello: hello.frame.encoded, batches: content.batches)
         var received: [UInt8] = []
-        while Clocks.monotonic() < deadline {
-            guard try connected.socket.wait(for: .readable, milliseconds: 1) else { continue }
-            received.removeAll(keepingCapacity: true)
-            guard
-                try connected.socket.receive(
-                    appendingTo: &received, limit: 4_096, wait: false) > 0
-            else { return false }
-            frames.append(received)
-            while let frame = try frames.next() {
-                switch frame.type {
-                case .ack:
-                    if try Ack(decoding: frame.body.span.bytes).sequence >= content.last {
-                        return true
-                    }
-                case .throttle: return false
-                default: break
-                }
+        var canSend = true
+        while conversation.outcome == .waiting, Clocks.monotonic() < deadline {
+            if canSend, !conversation.toSend.isEmpty {
+                canSend = try send(&conversation, on: connected.socket)
+                // A peer that has gone is still read: it may have said why.
+                if !canSend { conversation.stopSending() }
             }
+            let what: Readiness =
+                conversation.toSend.isEmpty ? .readable : [.readable, .writable]
+            guard try connected.socket.wait(for: what, milliseconds: 1) else { continue }
+            received.removeAll(keepingCapacity: true)
+            do {
+                guard
+                    try connected.socket.receive(
+                        appendingTo: &received, limit: 65_536, wait: false) > 0
+                else { break }
+            } catch {
+                guard error.wouldBlock else { throw error }
+            }
+            try conversation.take(received)
         }
-        return false
+        return conversation.outcome
     }
 
-    /// Sends all of it; throws once the deadline is over.
+    /// Sends what the kernel takes; false if the peer takes no more.
     private func send(
-        _ bytes: [UInt8], on socket: borrowing UnixSocket, _ deadline: UInt64
-    ) throws(SystemError) {
-        var done = 0
-        while done < bytes.count {
-            do {
-                let rest = bytes.span.bytes.extracting(done..<bytes.count)
-                done += try socket.send(rest, wait: false)
-            } catch {
-                guard error.wouldBlock, Clocks.monotonic() < deadline else { throw error }
-                _ = try socket.wait(for: .writable, milliseconds: 1)
+        _ conversation: inout SpoolConversation, on socket: borrowing UnixSocket
+    ) throws(SystemError) -> Bool {
+        do {
+            let sent = try socket.send(conversation.toSend.span.bytes, wait: false)
+            conversation.didSend(sent)
+            return true
+        } catch { return error.wouldBlock }
+    }
+}
+
+/// What is said with the agent about one spool file, without its socket.
+struct SpoolConversation {
+    /// What has become of the file's batches.
+    enum Outcome {
+        /// Not all of them have their outcome: another time.
+        case waiting
+        /// Each is stored, or refused by itself.
+        case settled
+        /// The agent will never take this file.
+        case refused
+    }
+
+    private(set) var outcome = Outcome.waiting
+    /// What is to be sent next.
+    private(set) var toSend: ArraySlice<UInt8>
+    /// The batches that have no outcome yet, by sequence; a damaged file may hold one twice.
+    private var unsettled: [UInt64: Int] = [:]
+    private let batches: [(sequence: UInt64, frame: [UInt8])]
+    private var nextBatch = 0
+    private var stored: UInt64?
+    private var frames = FrameBuffer()
+
+    init(hello: [UInt8], batches: [(sequence: UInt64, frame: [UInt8])]) {
+        toSend = hello[...]
+        self.batches = batches
+        for batch in batches { unsettled[batch.sequence, default: 0] += 1 }
+    }
+
+    mutating func didSend(_ count: Int) {
+        toSend.removeFirst(count)
+        refill()
+    }
+
+    mutating func stopSending() {
+        toSend = []
+        nextBatch = batches.count
+    }
+
+    /// Batches follow once the agent has said which of them it has.
+    private mutating func refill() {
+        guard let stored else { return }
+        while toSend.isEmpty, nextBatch < batches.count {
+            if batches[nextBatch].sequence > stored || batches[nextBatch].sequence == 0 {
+                toSend = batches[nextBatch].frame[...]
             }
+            nextBatch += 1
+        }
+    }
+
+    /// Takes bytes of the agent's answers.
+    mutating func take(_ bytes: [UInt8]) throws(BatchError) {
+        frames.append(bytes)
+        while outcome == .waiting, let frame = try frames.next() {
+            let body = frame.body.span.bytes
+            switch frame.type {
+            case .welcome:
+                let stored = try Welcome(decoding: body).storedSequence
+                self.stored = stored
+                settle { $0 <= stored && $0 != 0 }
+                refill()
+            case .ack:
+                let sequence = try Ack(decoding: body).sequence
+                settle { $0 <= sequence }
+            case .throttle: return stopSending()
+            case .error: refused(try ErrorFrame(decoding: body))
+            default: break
+            }
+        }
+    }
+
+    private mutating func settle(where isSettled: (UInt64) -> Bool) {
+        unsettled = unsettled.filter { !isSettled($0.key) }
+        if unsettled.isEmpty { outcome = .settled }
+    }
+
+    /// A refused batch is dealt with; a fatal error that the content caused would come each time.
+    private mutating func refused(_ error: ErrorFrame) {
+        guard error.isFatal else {
+            // The one that it is about, whatever became of those before it.
+            let left = unsettled[error.sequence, default: 0] - 1
+            unsettled[error.sequence] = left > 0 ? left : nil
+            return settle { _ in false }
+        }
+        stopSending()
+        switch WireError(rawValue: error.code) {
+        case nil, .frameDeadline, .superseded: break
+        default: outcome = .refused
         }
     }
 }
