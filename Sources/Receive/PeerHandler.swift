@@ -36,7 +36,9 @@ final class PeerHandler: ChannelInboundHandler {
     /// The answer to the hello, while an older connection of this producer has not left: what arrives
     /// meanwhile is kept, and no more is read than has arrived.
     private var greeting: ConnectionMachine.Action?
-    /// A newer connection of this producer waits: since when what still arrives is no longer taken.
+    /// A newer connection of this producer waits.
+    private var isToYield = false
+    /// Since when what still arrives is no longer taken, if one waits: each has its time from its turn on.
     private var yieldsAt: NIODeadline?
     /// Nothing more will come.
     private var inputEnded = false
@@ -226,17 +228,20 @@ final class PeerHandler: ChannelInboundHandler {
         return true
     }
 
-    /// A newer connection of this producer waits: what has arrived is taken, then this one ends.
+    /// A newer connection of this producer waits: what has arrived is taken, then this one ends. One that
+    /// waits itself is not read; its time begins with its turn.
     func yield() {
-        guard yieldsAt == nil else { return }
+        isToYield = true
+        guard greeting == nil, yieldsAt == nil else { return }
         yieldsAt = .now() + TimeAmount(intake.admission.limits.takeoverDeadline)
-        if !ending, greeting == nil { waitForQuiet() }
+        if !ending { waitForQuiet() }
     }
 
     /// The older connections of this producer have left, and all that they sent has its outcome.
     func proceed() {
         guard let action = greeting else { return }
         greeting = nil
+        if isToYield { yield() }
         _ = perform(action)
         let bytes = pending
         pending = nil

@@ -112,6 +112,38 @@ import Testing
         #expect(try await intake.end() == sequence)
     }
 
+    /// The one in the middle waits longer than the time that it has: that begins with its turn.
+    @Test func `loses nothing of what one has sent that waited itself`() async throws {
+        var limits = IntakeLimits()
+        limits.takeoverDeadline = .milliseconds(300)
+        let intake = try await Intaking(limits: limits)
+        let old = try intake.client()
+        _ = try old.welcome(producer)
+        let sending = Task.detached {
+            var sequence: UInt64 = 0
+            while true {
+                sequence += 1
+                do { try old.send(batchFrame(ProducerID(high: 5, low: 6), sequence)) } catch {
+                    return
+                }
+            }
+        }
+        let waiting = try intake.client()
+        try waiting.send(Hello(producer: producer).frame.encoded)
+        let new = try intake.client()
+        try new.send(Hello(producer: producer, readsAnswers: true).frame.encoded)
+        // More than is read with the hello.
+        try waiting.send(batches(1_000_000_001...1_000_000_600))
+        let welcome = try #require(try new.next())
+        #expect(try Welcome(decoding: welcome.body.span.bytes).storedSequence == 1_000_000_600)
+        await sending.value
+        let counts = intake.ledger.snapshot
+        #expect(counts.duplicate.batches == 0)
+        #expect(counts.stored.batches == counts.received.batches)
+        #expect(counts.connectionsClosed == ["superseded": 2])
+        _ = try await intake.end()
+    }
+
     /// Each connects again as soon as it is told to go, and nobody keeps the others from their turn.
     @Test func `cannot be locked out by a crowd`() async throws {
         var limits = IntakeLimits()
