@@ -321,6 +321,7 @@ SERIES_MAX = 1000
 FLUSH_S, EXIT_S, ACK_S, GRACE_S, WELCOME_S, BACKOFF_S_MAX = 0.1, 0.5, 0.05, 2.0, 5.0, 5.0
 DRAIN_S = 2.0
 SPOOL_FILE_BYTES_MAX, SPOOL_BYTES_MAX = 16 << 20, 64 << 20
+CONTENT_FAULTS = {*range(0x01, 0x06), *range(0x10, 0x1A)}  # Would come again with the same bytes.
 SYSTEM_SOCKET = "/run/codex-telemetry/ingest.sock"
 DELTA = 1
 DEFAULT_BOUNDS = tuple(map(float, (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000,
@@ -470,6 +471,7 @@ class _Link:
         self.unacked_bytes = 0
         self.sock: socket.socket | None = None
         self.spool_fd: int | None = None
+        self.fatal = 0  # The code with which the agent ended a connection, if it did.
         self.body_max, self.failures, self.retry_at, self.lost_at = BATCH_BYTES_MAX, 0, 0.0, -9e9
         self._new_producer()
 
@@ -481,13 +483,14 @@ class _Link:
         self.unacked_bytes += len(self.unacked[-1].frame)
         self.next_sequence += 1
 
-    def _pop(self, refused: bool = False) -> None:
-        first = self.unacked.popleft()
-        self.unacked_bytes -= len(first.frame)
+    def _pop(self, at: int = 0, refused: bool = False) -> None:
+        item = self.unacked[at]
+        del self.unacked[at]
+        self.unacked_bytes -= len(item.frame)
         if self.sent:
-            self.sent, self.in_flight = self.sent - 1, self.in_flight - len(first.frame)
+            self.sent, self.in_flight = self.sent - 1, self.in_flight - len(item.frame)
         if refused:
-            self.on_drop(first.counts)
+            self.on_drop(item.counts)
 
     def hello(self, flags: int) -> bytes:
         names = [n for n in sorted(self.env) if n.startswith(("CODEX_OTLP_", "OTEL_EXPORTER_OTLP_"))
@@ -604,12 +607,15 @@ class _Link:
         elif kind == 0x84 and len(body) >= 16:
             code, fatal, _, sequence = struct.unpack_from("<HHIQ", body)
             _warn(f"the agent refused something: code {code:#x}")
-            while sequence and self.unacked and self.unacked[0].sequence <= sequence:
-                # Those before the refused one were dealt with: answers come in order.
-                self._pop(refused=self.unacked[0].sequence == sequence)
+            # It says nothing of those before: they may still be on their way to the log.
+            for at, item in enumerate(self.unacked):
+                if sequence and item.sequence == sequence and at < self.sent:
+                    self._pop(at, refused=True)
+                    break
             if code == 7 and self.welcomed:
                 self._rename()
             if fatal & 1:
+                self.fatal = code
                 self.close()
 
     def _rename(self) -> None:
@@ -675,7 +681,9 @@ class _Link:
         if (directory := spool_directory(self.env)) is None:
             return
         try:
-            for name in os.listdir(directory):
+            names = os.listdir(directory)
+            random.shuffle(names)  # One that uses up the time must not always be the first.
+            for name in names:
                 try:
                     if name.endswith(".spool") and time.monotonic() < until:
                         self._drain_file(directory, name, until)
@@ -697,7 +705,9 @@ class _Link:
                 return
             other, data = _Link(self.env, self.on_drop), file.read(SPOOL_FILE_BYTES_MAX)
             other.producer, bodies, rest = read_spool(data, name)
-            for body in bodies if other.producer else ():
+            if not other.producer:
+                return  # Nobody says whose it is: it may not be ours.
+            for body in bodies:
                 records, other.next_sequence = struct.unpack_from("<I16xQ", body, 4)
                 other.add(body, (records, 0, 0))
             if other.unacked:
@@ -705,9 +715,9 @@ class _Link:
                 other.exchange(until, final=True)
             if other.sock:
                 other.sock.close()
-            if not other.unacked and not rest and other.producer:
+            if not other.unacked and not rest:
                 os.unlink(name, dir_fd=directory)
-            elif not other.unacked:
+            elif not other.unacked or other.fatal in CONTENT_FAULTS:
                 _keep_aside(directory, name)
 
 

@@ -32,6 +32,7 @@ class FakeAgent:
         self.dead = False
         self.refuse: set[int] = set()
         self.throttle_ms: int | None = None
+        self.fatal: int | None = None
         self.supersede_at: int | None = None
         self.kill_after: int | None = None
         self.lock = threading.Lock()
@@ -79,6 +80,11 @@ class FakeAgent:
                         if self.throttle_ms is not None:
                             body = struct.pack("<HHI", 0x22, 0, self.throttle_ms)
                             peer.sendall(frame(THROTTLE, body))
+                            peer.close()
+                            return
+                        if self.fatal is not None:
+                            body = struct.pack("<HHIQ", self.fatal, 1, 0, 0) + b"\0"
+                            peer.sendall(frame(ERROR, body))
                             peer.close()
                             return
                         if hello["flags"] & 1 and self.welcome:

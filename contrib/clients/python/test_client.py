@@ -450,6 +450,36 @@ class SpoolTests(ClientTest):
         self.assertEqual((len(taken), len(self.spooled())), (1, 1))
 
 
+    def test_a_refused_batch_and_a_fatal_error_keep_no_spool_file_for_ever(self) -> None:
+        for code in (0, 0x02, 0x07):
+            self.start()
+            telemetry.event("earlier")
+            telemetry.flush()
+            self.stop()
+            agent = self.agent()
+            if code:
+                agent.fatal = code
+            else:
+                agent.refuse.add(1)
+            link = telemetry._Link(self.env, lambda counts: None)
+            link.drain(time.monotonic() + 5)
+            left = os.listdir(self.spool)
+            self.assertEqual([name[32:] for name in left],
+                             {0: [], 0x02: [".damaged"], 0x07: [".spool"]}[code])
+            for name in left:
+                os.unlink(os.path.join(self.spool, name))
+            agent.close()
+
+    def test_a_spool_file_of_nobody_is_left_alone(self) -> None:
+        os.makedirs(self.spool, mode=0o700)
+        os.chmod(os.path.join(self.home, "state"), 0o700)
+        with open(os.path.join(self.spool, "other.spool"), "wb") as file:
+            os.chmod(file.name, 0o600)
+            file.write(bytes(200))
+        self.agent()
+        telemetry._Link(self.env, lambda counts: None).drain(time.monotonic() + 5)
+        self.assertEqual(os.listdir(self.spool), ["other.spool"])
+
     def test_what_earlier_clients_spooled_is_sent_to_the_systems_agent(self) -> None:
         for n in range(2):
             self.start()
