@@ -96,6 +96,7 @@ RECIPES = {
     "systemctl status systemd-journald": Recipe(says=r"Active: active"),
     "df -h": Recipe(says="^Filesystem +Size"),
     "df -i": Recipe(says="^Filesystem +Inodes"),
+    "ulimit -f": Recipe(says=r"^(\d+|unlimited)$"),
     "ulimit -n": Recipe(says=r"^\d+$"),
     "ulimit -u": Recipe(says=r"^(\d+|unlimited)$"),
     "journalctl -k": Recipe(),
