@@ -296,13 +296,15 @@ extension Simulation {
                 fail("\(name) is saved at \(cursor), synced is \(oracle.synced)")
             }
             let end = oracle.index(atOrAbove: cursor)
-            for offset in oracle.order[min(sinks[index].checked, end)..<end]
+            // What retention took before that cursor passed it may have come back with power.
+            let start = min(oracle.index(atOrAbove: sinks[index].checked), end)
+            for offset in oracle.order[start..<end]
             where !sinks[index].record.knows(offset) && !isExpired(offset) {
                 if oracle.destroyed.contains(offset) { continue }
                 if oracle.headersFlipped.contains(offset.segment) { continue }
                 fail("\(name) is saved at \(cursor), and \(offset) was not delivered")
             }
-            sinks[index].checked = max(sinks[index].checked, end)
+            sinks[index].checked = max(sinks[index].checked, cursor)
         }
     }
 

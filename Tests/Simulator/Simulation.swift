@@ -33,7 +33,7 @@ final class Simulation: FaultPlan, @unchecked Sendable {
     var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
     var readers: [SimulatedReader] = []
     /// `base`: records that had gone when its cursor was made.
-    var sinks: [(name: String, record: SinkRecord, checked: Int, base: UInt64)] = []
+    var sinks: [(name: String, record: SinkRecord, checked: LogOffset, base: UInt64)] = []
     var outsideReaders = 0
 
     /// Nothing fails any more.
@@ -70,7 +70,7 @@ final class Simulation: FaultPlan, @unchecked Sendable {
         disk.setPlan(self)
         let exporters = 1 + random.below(2)
         for index in 0..<exporters {
-            sinks.append((index == 0 ? "journald" : "file", SinkRecord(), 0, 0))
+            sinks.append((index == 0 ? "journald" : "file", SinkRecord(), .none, 0))
         }
         for _ in 0..<(1 + random.below(5)) {
             let uid = UInt32(1000 + random.below(2))
