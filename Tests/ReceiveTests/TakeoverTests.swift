@@ -129,11 +129,11 @@ import Testing
             }
         }
         let waiting = try intake.client()
-        try waiting.send(Hello(producer: producer).frame.encoded)
+        // More than is read with the hello.
+        try waiting.send(
+            Hello(producer: producer).frame.encoded + batches(1_000_000_001...1_000_000_600))
         let new = try intake.client()
         try new.send(Hello(producer: producer, readsAnswers: true).frame.encoded)
-        // More than is read with the hello.
-        try waiting.send(batches(1_000_000_001...1_000_000_600))
         let welcome = try #require(try new.next())
         #expect(try Welcome(decoding: welcome.body.span.bytes).storedSequence == 1_000_000_600)
         await sending.value
