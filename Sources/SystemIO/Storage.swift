@@ -35,10 +35,6 @@ package protocol Storage: Sendable {
     func isNamed() throws(SystemError) -> Bool
 }
 
-extension Storage {
-    package func isNamed() throws(SystemError) -> Bool { true }
-}
-
 /// How a `Storage` opens a file.
 package enum StorageOpenMode: Sendable {
     /// To read; it must be there.

@@ -118,12 +118,7 @@ import Testing
 
     @Test func `of a damaged file all but the damage is sent, and the file is kept`() throws {
         let scratch = try Scratch()
-        let telemetry = Telemetry(scratch.configuration(startsThread: false))
-        for name in ["one", "two", "three"] as [AttributeKey] {
-            telemetry.event(name)
-            telemetry.flush(timeout: .seconds(5))
-        }
-        telemetry.shutdown()
+        spoolThree(scratch)
         let name = try #require(try Files.list(scratch.spool).first)
         let path = scratch.spool + "/" + name
         var bytes = try Files.read(path, limit: 1 << 20)
@@ -136,13 +131,7 @@ import Testing
         bytes[bodies[1].lowerBound - 12] ^= 0x80
         try Files.replace(path, with: bytes)
         let agent = try FakeAgent(scratch.socket)
-        let socket = scratch.socket
-        let sender = SpoolSender(surroundings: scratch.configuration().surroundings) {
-            do {
-                return Connected(try UnixSocket.connect(socket, blocking: false), isSystem: true)
-            } catch { return nil }
-        }
-        #expect(sender.send(budgetNanoseconds: 5_000_000_000) == 1)
+        #expect(systemSender(scratch).send(budgetNanoseconds: 5_000_000_000) == 1)
         #expect(try agent.names() == ["one", "three"])
         #expect(try Files.list(scratch.spool) == [name.dropLast(6) + ".damaged"])
         try agent.stop()
@@ -154,6 +143,16 @@ import Testing
         try Files.setMode(scratch.spool, 0o700)
         try Files.replace(scratch.spool + "/" + name, with: bytes)
         try Files.setMode(scratch.spool + "/" + name, 0o600)
+    }
+
+    /// Leaves three batches, of an event each, in a spool file.
+    func spoolThree(_ scratch: Scratch) {
+        let telemetry = Telemetry(scratch.configuration(startsThread: false))
+        for name in ["one", "two", "three"] as [AttributeKey] {
+            telemetry.event(name)
+            telemetry.flush(timeout: .seconds(5))
+        }
+        telemetry.shutdown()
     }
 
     func systemSender(_ scratch: Scratch) -> SpoolSender {
@@ -168,12 +167,7 @@ import Testing
     @Test(arguments: [UInt64(1), 2, 3])
     func `a refused batch is dealt with, wherever it stands`(_ refused: UInt64) throws {
         let scratch = try Scratch()
-        let telemetry = Telemetry(scratch.configuration(startsThread: false))
-        for name in ["one", "two", "three"] as [AttributeKey] {
-            telemetry.event(name)
-            telemetry.flush(timeout: .seconds(5))
-        }
-        telemetry.shutdown()
+        spoolThree(scratch)
         let agent = try FakeAgent(scratch.socket, .refuses(refused))
         #expect(systemSender(scratch).send(budgetNanoseconds: 5_000_000_000) == 1)
         #expect(try agent.names().count == 2)

@@ -85,6 +85,8 @@ struct MemoryStorage: Storage {
 
     func syncNames() throws(SystemError) {}
 
+    func isNamed() throws(SystemError) -> Bool { true }
+
     func space() throws(SystemError) -> StorageSpace {
         StorageSpace(total: 1 << 30, available: 1 << 29)
     }

@@ -88,6 +88,9 @@ package struct MemoryStorage: Storage {
     }
 
     /// Space.
+    /// Nobody moves its directories.
+    package func isNamed() throws(SystemError) -> Bool { true }
+
     package func space() throws(SystemError) -> StorageSpace {
         try disk.perform(.space, process, path) { state in
             StorageSpace(
