@@ -29,11 +29,12 @@ class RemovedFiles(FaultCase):
         newest = self.segments()[-1]
         newest.unlink()
         status = self.status_where("it says so", lambda s: s["log"]["removed"]["batches"])
-        told = one.acked
+        noticed = status["log"]["removed"]
+        mark = one.acked
         self.assertEqual(status["agent"]["state"], "degraded")
         self.assertIn("removed by somebody else", " ".join(status["agent"]["reasons"]))
         self.assertEqual(status["log"]["state"], "writing")
-        eventually(lambda: one.acked > told + 50, 20, "it goes on")
+        eventually(lambda: one.acked > mark + 50, 20, "it goes on")
         eventually(lambda: self.said(f"{newest} was removed by somebody else"), 10, "a line")
         self.assertGreater(self.segments()[-1].name, newest.name)
         self.end_producers(one)
@@ -45,8 +46,9 @@ class RemovedFiles(FaultCase):
         self.stop()
         counted = self.assert_all_there()
         mine = counted["producers"][0]
-        # What was acked after it was noticed is all there.
-        self.assertLessEqual(mine["first"], told + 1)
+        # What was acked after it was noticed is all there, and nothing more was lost.
+        self.assertEqual(lost, noticed)
+        self.assertEqual(mine["first"], noticed["batches"] + 1)
         self.assertEqual((mine["missing"], mine["batches"]), (0, mine["last"] - mine["first"] + 1))
         self.assertGreaterEqual(mine["last"], one.acked)
         self.assertEqual(mine["batches"] + lost["batches"], status["log"]["stored"]["batches"])
