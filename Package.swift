@@ -73,6 +73,10 @@ let package = Package(
         // Opaque batches on disk.
         .target(
             name: "SegmentLog", dependencies: ["ByteCoding", "SystemIO"], swiftSettings: strict),
+        // OpenTelemetry's protocol to batches and back.
+        .target(
+            name: "OTLPCodec", dependencies: ["ByteCoding", "TelemetryBatch"],
+            swiftSettings: strict),
         // Dialects to operations.
         .target(
             name: "Meaning", dependencies: ["ByteCoding", "TelemetryBatch"], swiftSettings: strict),
@@ -148,6 +152,10 @@ let package = Package(
             name: "damage-check",
             dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog"],
             path: "Tests/Damage", swiftSettings: strict),
+        // Takes OTLP requests apart and puts them together again, for Tests/OTLP and its benchmark.
+        .executableTarget(
+            name: "otlp-echo", dependencies: ["ByteCoding", "TelemetryBatch", "OTLPCodec"],
+            path: "Tests/OTLP/echo", swiftSettings: strict),
         // What emitting costs the instrumented process.
         .target(name: "CAllocationCount", path: "contrib/bench/allocations"),
         .executableTarget(
@@ -189,6 +197,9 @@ let package = Package(
             dependencies: [
                 "CodexTelemetry", "TelemetryBatch", "ByteCoding", "SystemIO", "SimulationKit",
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OTLPCodecTests", dependencies: ["OTLPCodec", "TelemetryBatch", "ByteCoding"],
             swiftSettings: strict),
         .testTarget(
             name: "MeaningTests", dependencies: ["Meaning", "TelemetryBatch", "ByteCoding"],
@@ -243,7 +254,7 @@ if let libFuzzer {
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Receive",
                 "Export", "JournalExport", "Meaning", "Inspect", "Control", "Agent",
-                "CodexTelemetry", "SimulationKit", logging,
+                "OTLPCodec", "CodexTelemetry", "SimulationKit", logging,
             ], path: "Tests",
             exclude: ["Fuzz/README.md", "Fuzz/fuzz.dict", "Fuzz/planted"],
             sources: [

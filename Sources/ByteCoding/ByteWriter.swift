@@ -222,8 +222,10 @@ package struct ByteWriter: ~Copyable, @unchecked Sendable {
         let needed = ByteWriter.size(varint: value)
         reserve(max(needed - size, 0))
         let tail = count - position - size
-        // memmove: the ranges overlap.
-        (base + position + needed).copyMemory(from: base + position + size, byteCount: tail)
+        if needed != size {
+            // memmove: the ranges overlap.
+            (base + position + needed).copyMemory(from: base + position + size, byteCount: tail)
+        }
         let end = position + needed + tail
         count = position
         write(varint: value)

@@ -40,6 +40,17 @@ package struct JSONWriter: Sendable {
         needsComma = false
     }
 
+    /// Writes a member's name that needs no escapes.
+    package mutating func key(literal name: StaticString) {
+        separate()
+        bytes.append(0x22)
+        bytes.append(
+            contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        bytes.append(0x22)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
     /// Writes a string.
     package mutating func string(_ value: String) {
         separate()
@@ -54,13 +65,69 @@ package struct JSONWriter: Sendable {
             return
         }
         separate()
-        value.withUnsafeBytes { quote($0) }
+        value.withUnsafeBytes { bytes in bytes.withMemoryRebound(to: UInt8.self) { quote($0) } }
     }
 
     /// Writes an integer as a number.
     package mutating func integer(_ value: some BinaryInteger) {
         separate()
-        bytes.append(contentsOf: String(value).utf8)
+        digits(value)
+    }
+
+    /// Writes an integer as a string, as protobuf's JSON does with 64 bits.
+    package mutating func quoted(_ value: some BinaryInteger) {
+        separate()
+        bytes.append(0x22)
+        digits(value)
+        bytes.append(0x22)
+    }
+
+    private mutating func digits(_ value: some BinaryInteger) {
+        if value < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = UInt64(value.magnitude)
+        let start = bytes.count
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
+
+    /// Writes bytes as a string of hexadecimal digits.
+    package mutating func hexadecimal(_ value: RawSpan) {
+        separate()
+        bytes.append(0x22)
+        for index in value.byteOffsets {
+            let byte = value.unsafeLoad(fromByteOffset: index, as: UInt8.self)
+            bytes.append(Hexadecimal.digit(byte >> 4))
+            bytes.append(Hexadecimal.digit(byte & 0xF))
+        }
+        bytes.append(0x22)
+    }
+
+    private static let base64Letters = Array(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+
+    /// Writes bytes as a string in base64, padded.
+    package mutating func base64(_ value: RawSpan) {
+        separate()
+        bytes.append(0x22)
+        var place = 0
+        while place < value.byteCount {
+            let count = min(3, value.byteCount - place)
+            var bits: UInt32 = 0
+            for index in 0..<count {
+                let byte = value.unsafeLoad(fromByteOffset: place + index, as: UInt8.self)
+                bits |= UInt32(byte) << UInt32(16 - 8 * index)
+            }
+            for index in 0..<4 {
+                let sextet = Int(bits >> UInt32(18 - 6 * index)) & 63
+                bytes.append(
+                    index <= count ? JSONWriter.base64Letters[sextet] : UInt8(ascii: "="))
+            }
+            place += 3
+        }
+        bytes.append(0x22)
     }
 
     /// Writes a double in the shortest form that reads back equal.
@@ -115,21 +182,42 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    private mutating func quote(_ text: some Sequence<UInt8>) {
+    private mutating func quote(_ text: UnsafeBufferPointer<UInt8>) {
         bytes.append(0x22)
-        for byte in text {
-            switch byte {
-            case 0x22: bytes.append(contentsOf: [0x5C, 0x22])
-            case 0x5C: bytes.append(contentsOf: [0x5C, 0x5C])
-            case 0x0A: bytes.append(contentsOf: [0x5C, 0x6E])
-            case 0x0D: bytes.append(contentsOf: [0x5C, 0x72])
-            case 0x09: bytes.append(contentsOf: [0x5C, 0x74])
-            case 0x00..<0x20, 0x7F: escape(UInt16(byte))
-            case 0x80..<0xC0: continuation(byte)
-            default: bytes.append(byte)
+        escape(text)
+        bytes.append(0x22)
+    }
+
+    /// Text that needs no escapes, which is nearly all, is copied in pieces.
+    private mutating func escape(_ text: UnsafeBufferPointer<UInt8>) {
+        var place = 0
+        while place < text.count {
+            let start = place
+            while place < text.count, JSONWriter.isPlain(text[place]) { place += 1 }
+            bytes.append(contentsOf: text[start..<place])
+            while place < text.count, !JSONWriter.isPlain(text[place]) {
+                escape(text[place])
+                place += 1
             }
         }
-        bytes.append(0x22)
+    }
+
+    @inline(__always)
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7F && byte != 0x22 && byte != 0x5C
+    }
+
+    private mutating func escape(_ byte: UInt8) {
+        switch byte {
+        case 0x22: bytes.append(contentsOf: [0x5C, 0x22])
+        case 0x5C: bytes.append(contentsOf: [0x5C, 0x5C])
+        case 0x0A: bytes.append(contentsOf: [0x5C, 0x6E])
+        case 0x0D: bytes.append(contentsOf: [0x5C, 0x72])
+        case 0x09: bytes.append(contentsOf: [0x5C, 0x74])
+        case 0x00..<0x20, 0x7F: escape(UInt16(byte))
+        case 0x80..<0xC0: continuation(byte)
+        default: bytes.append(byte)
+        }
     }
 
     /// JSON may hold them as they are, but a terminal acts on C1 controls (U+0080–U+009F), and marks of

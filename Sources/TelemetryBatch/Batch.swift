@@ -61,6 +61,19 @@ package final class Batch: Sendable {
     /// A byte string in place.
     package func data(_ ref: BytesRef) -> ArraySlice<UInt8> { entry(ref.index) }
 
+    /// Where a text's UTF-8 stands in `bytes`.
+    package func range(_ ref: TextRef) -> Range<Int> { range(ref.index) }
+
+    /// Where a byte string stands in `bytes`.
+    package func range(_ ref: BytesRef) -> Range<Int> { range(ref.index) }
+
+    @inline(__always)
+    private func range(_ index: UInt32) -> Range<Int> {
+        if index == 0 { return 0..<0 }
+        let range = strings[Int(index) - 1]
+        return Int(range.lowerBound)..<Int(range.upperBound)
+    }
+
     /// Whether a text's UTF-8 is that of `text`. Copies nothing.
     package func matches(_ ref: TextRef, _ text: String) -> Bool {
         let found = entry(ref.index)

@@ -38,6 +38,8 @@ package struct BatchBuilder: ~Copyable, Sendable {
     var record = OpenRecord()
     /// Where known texts stand, by their numbers.
     var knownPlaces: [KnownPlace] = []
+    /// Whether a resource, scope or metric is being written in pieces, and where `records` is meanwhile.
+    var isEntryOpen = false
     /// Keeps the last values alive, so that equal bits mean equal text.
     var lastValues: [String] = []
     var lastTrace = TraceID.zero
@@ -45,21 +47,26 @@ package struct BatchBuilder: ~Copyable, Sendable {
     var valueCount = 0
     /// What the tables held after the last record: where an undone record goes back to.
     var committedStrings = 0
+    var committedStringBytes = 0
     var committedTraces = 0
     var committedValues = 0
     /// The bytes of the batch that its records do not change.
     var tableBytes = 0
 
-    /// A builder of a producer's batches.
-    package init(producer: ProducerID, bytesMax: Int = BatchLimits.batchBytesMax) {
+    /// A builder of a producer's batches. `isHostile`: others choose the texts and ids.
+    package init(
+        producer: ProducerID, bytesMax: Int = BatchLimits.batchBytesMax, isHostile: Bool = false
+    ) {
         self.producer = producer
         self.bytesMax = min(bytesMax, BatchLimits.batchBytesMax)
+        var secret = SystemRandomNumberGenerator()
+        let keys = isHostile ? HashKeys(random: &secret) : HashKeys()
         records = ByteWriter(capacity: 4_096)
-        strings = EntryTable(.string, slots: 256)
-        traces = EntryTable(.nothing)
-        scopes = EntryTable(.length)
-        metrics = EntryTable(.length)
-        boundsTable = EntryTable(.doubles)
+        strings = EntryTable(.string, slots: 256, keys: keys)
+        traces = EntryTable(.nothing, keys: keys)
+        scopes = EntryTable(.length, keys: keys)
+        metrics = EntryTable(.length, keys: keys)
+        boundsTable = EntryTable(.doubles, keys: keys)
         resource = ByteWriter()
         scratch = ByteWriter()
         countTables()
@@ -105,6 +112,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
     @inline(__always)
     mutating func commitTables() {
         committedStrings = strings.count
+        committedStringBytes = strings.bytes.count
         committedTraces = traces.count
         committedValues = valueCount
     }
@@ -121,6 +129,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
         resource.removeAll()
         scratch.removeAll()
         record = OpenRecord()
+        isEntryOpen = false
         recordCount = 0
         valueCount = 0
         lastTrace = .zero
@@ -218,8 +227,8 @@ package struct BatchBuilder: ~Copyable, Sendable {
     /// bounds that were interned for it stay.
     package mutating func abandonRecord() {
         if record.isOpen { records.truncate(to: record.start) }
-        strings.removeAll(after: committedStrings)
-        traces.removeAll(after: committedTraces)
+        strings.removeAll(after: committedStrings, bytes: committedStringBytes)
+        traces.removeAll(after: committedTraces, bytes: committedTraces * 16)
         valueCount = committedValues
         lastTrace = .zero
         lastTraceIndex = 0
@@ -340,7 +349,7 @@ struct OpenList: BitwiseCopyable, Sendable {
 /// Most keys have the same value again and again (session, model). Two `String`s with equal bits
 /// are equal as long as one of them is kept alive: `BatchBuilder.lastValues` does.
 struct KnownPlace: BitwiseCopyable, Sendable {
-    /// `generation << 32 | index`.
+    /// `epoch << 32 | index`.
     var place: UInt64 = 0
     /// The same of the last value.
     var valuePlace: UInt64 = 0

@@ -51,6 +51,13 @@ extension BatchBuilder {
         records.write(varint: UInt64(message.index))
     }
 
+    /// Says that a status was given although it says nothing: an empty message by its presence. In the
+    /// place of the status message.
+    package mutating func emptyStatus() {
+        advance(to: 2, bit: SpanBit.statusMessage)
+        records.write(varint: 0)
+    }
+
     /// W3C `tracestate`. After the status message.
     package mutating func traceState(_ state: TextRef) {
         if state.isNone { return }

@@ -13,11 +13,45 @@ extension BatchBuilder {
         isUTF8(text.bytes) ? find(valid: text) : find(String(decoding: text, as: UTF8.self))
     }
 
+    /// The reference of a text given as UTF-8; nil, and nothing added, if it is not. `recent` is what
+    /// stood in the same place the last time: most often it is the same again, or another value of it.
+    package mutating func ref(checking text: RawSpan, recent: inout RecentText) -> TextRef? {
+        text.withUnsafeBytes { text in
+            if text.count == recent.count, recent.epoch == strings.epoch,
+                ShortBytes.areEqual(strings.bytes.pointer(at: recent.start), text)
+            {
+                return TextRef(index: recent.index)
+            }
+            return lookUp(text, &recent)
+        }
+    }
+
+    @inline(never)
+    private mutating func lookUp(
+        _ text: UnsafeRawBufferPointer, _ recent: inout RecentText
+    ) -> TextRef? {
+        if text.isEmpty { return TextRef.none }
+        // What is in the table was checked when it was added.
+        var slot = strings.find(text)
+        if slot.index == 0 {
+            guard isUTF8(text.bytes) else { return nil }
+            let added = find(valid: text)
+            if added.isNone { return added }
+            slot.index = UInt64(added.index)
+            slot.start = UInt32(truncatingIfNeeded: strings.bytes.count &- text.count)
+        }
+        recent.start = Int(slot.start)
+        recent.count = text.count
+        recent.epoch = strings.epoch
+        recent.index = UInt32(truncatingIfNeeded: slot.index)
+        return TextRef(index: recent.index)
+    }
+
     @inline(__always)
     mutating func find(_ known: KnownText) -> TextRef {
         if known.id < knownPlaces.count {
             let place = knownPlaces[known.id].place
-            if place &>> 32 == strings.generation {
+            if place &>> 32 == strings.epoch {
                 return TextRef(index: UInt32(truncatingIfNeeded: place))
             }
         }
@@ -33,7 +67,7 @@ extension BatchBuilder {
                 knownPlaces.append(contentsOf: repeatElement(KnownPlace(), count: missing))
                 lastValues.append(contentsOf: repeatElement("", count: missing))
             }
-            knownPlaces[known.id].place = strings.generation << 32 | UInt64(found.index)
+            knownPlaces[known.id].place = strings.epoch << 32 | UInt64(found.index)
         }
         return found
     }
@@ -44,7 +78,7 @@ extension BatchBuilder {
         if key.id < knownPlaces.count {
             let bits = unsafeBitCast(text, to: (UInt64, UInt64).self)
             let known = knownPlaces[key.id]
-            if known.value == bits, known.valuePlace &>> 32 == strings.generation {
+            if known.value == bits, known.valuePlace &>> 32 == strings.epoch {
                 return TextRef(index: UInt32(truncatingIfNeeded: known.valuePlace))
             }
         }
@@ -66,7 +100,7 @@ extension BatchBuilder {
             lastValues[key.id] = text
             known.value = bits
         }
-        known.valuePlace = strings.generation << 32 | UInt64(found.index)
+        known.valuePlace = strings.epoch << 32 | UInt64(found.index)
         knownPlaces[key.id] = known
         return found
     }
@@ -96,9 +130,12 @@ extension BatchBuilder {
     }
 
     /// The reference of arbitrary bytes.
-    package mutating func ref(bytes: [UInt8]) -> BytesRef {
+    package mutating func ref(bytes: [UInt8]) -> BytesRef { ref(bytes: bytes.span.bytes) }
+
+    /// The reference of arbitrary bytes.
+    package mutating func ref(bytes: RawSpan) -> BytesRef {
         if bytes.isEmpty { return BytesRef(index: 0) }
-        if bytes.count > BatchLimits.stringBytesMax {
+        if bytes.byteCount > BatchLimits.stringBytesMax {
             record.failed = true
             return BytesRef(index: 0)
         }
@@ -168,7 +205,7 @@ extension BatchBuilder {
     }
 
     /// Keeps what a table's entry brought with it, or undoes it if the entry cannot be.
-    private mutating func settleEntry(_ index: Int?) -> Int? {
+    mutating func settleEntry(_ index: Int?) -> Int? {
         if let index, !record.failed {
             commitTables()
             countTables()
@@ -193,4 +230,15 @@ extension BatchBuilder {
         write(value, depth: depth)
         swap(&records, &scratch)
     }
+}
+
+/// Where a text stands that was looked up before, as long as the table is the same.
+package struct RecentText: BitwiseCopyable, Sendable {
+    var start = 0
+    var count = 0
+    var epoch: UInt64 = 0
+    var index: UInt32 = 0
+
+    /// Nothing yet.
+    package init() {}
 }

@@ -90,7 +90,7 @@ extension BatchBuilder {
     }
 
     @inline(__always)
-    private mutating func beginAttribute() {
+    mutating func beginAttribute() {
         if !record.list.isOpen { openAttributes() }
         record.list.count &+= 1
         valueCount &+= 1

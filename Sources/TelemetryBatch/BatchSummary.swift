@@ -19,6 +19,9 @@ package struct BatchSummary: Equatable, Sendable {
     /// The trace ids of the batch's table.
     package var traceIDs: [TraceID] = []
 
+    /// A summary of a batch without records.
+    package init(header: BatchHeader) { self.header = header }
+
     /// The number of records.
     package var records: UInt32 { header.recordCount }
 }

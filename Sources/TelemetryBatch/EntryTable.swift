@@ -37,13 +37,18 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
     /// The number of entries.
     var count = 0
     /// Which generation of slots counts. Never 0.
-    var generation: UInt64 = 1
+    private var generation: UInt64 = 1
+    /// Changes whenever an index may have lost its entry: whoever keeps indices keeps this beside them.
+    /// Never 0, at most 32 bits.
+    private(set) var epoch: UInt64 = 1
     var slots: UnsafeMutablePointer<Slot>
     var mask: Int
     let prefix: Prefix
+    let keys: HashKeys
 
-    init(_ prefix: Prefix, slots number: Int = 64) {
+    init(_ prefix: Prefix, slots number: Int = 64, keys: HashKeys = HashKeys()) {
         self.prefix = prefix
+        self.keys = keys
         bytes = ByteWriter(capacity: number * 8)
         mask = number - 1
         slots = EntryTable.emptySlots(number)
@@ -64,7 +69,10 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         nextGeneration()
     }
 
+    private mutating func nextEpoch() { epoch = epoch == UInt64(UInt32.max) ? 1 : epoch + 1 }
+
     private mutating func nextGeneration() {
+        nextEpoch()
         generation += 1
         if generation > UInt64(UInt32.max) {
             slots.update(
@@ -73,10 +81,29 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// An entry that is not binary; index 0 if there is none.
+    @inline(__always)
+    func find(_ entry: UnsafeRawBufferPointer) -> Slot {
+        let hash = ShortBytes.hash(entry, keys)
+        let key = generation &<< 32 | hash & 0xFFFF_FFFF
+        let size = UInt32(truncatingIfNeeded: entry.count &<< 1)
+        var place = Int(truncatingIfNeeded: hash &>> 32) & mask
+        while true {
+            let slot = slots[place]
+            if slot.key == key, slot.size == size,
+                ShortBytes.areEqual(bytes.pointer(at: Int(slot.start)), entry)
+            {
+                return slot
+            }
+            if slot.key &>> 32 != generation { return Slot(key: 0, start: 0, size: 0, index: 0) }
+            place = (place &+ 1) & mask
+        }
+    }
+
     /// The index of an entry, which is added if it is new.
     @inline(__always)
     mutating func index(of entry: UnsafeRawBufferPointer, binary: Bool = false) -> Int {
-        let hash = ShortBytes.hash(entry) ^ (binary ? 1 : 0)
+        let hash = ShortBytes.hash(entry, keys) ^ (binary ? 1 : 0)
         let key = generation &<< 32 | hash & 0xFFFF_FFFF
         let size = UInt32(truncatingIfNeeded: entry.count &<< 1) | (binary ? 1 : 0)
         var place = Int(truncatingIfNeeded: hash &>> 32) & mask
@@ -95,9 +122,10 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
 
     /// The same of what a writer holds; nil, and nothing added, if there would be too many.
     mutating func index(of entry: borrowing ByteWriter, max: Int) -> Int? {
+        let before = bytes.count
         let found = entry.withUnsafeBytes { index(of: $0) }
         if found <= max { return found }
-        removeAll(after: max)
+        removeAll(after: max, bytes: before)
         return nil
     }
 
@@ -128,21 +156,15 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         slots[place] = slot
     }
 
-    /// Makes the slots anew from the bytes.
+    /// Makes more slots, from the bytes.
     private mutating func rebuild(slots number: Int) {
-        if number != mask + 1 {
-            slots.deallocate()
-            slots = EntryTable.emptySlots(number)
-            mask = number - 1
-        } else {
-            nextGeneration()
-        }
+        slots.deallocate()
+        slots = EntryTable.emptySlots(number)
+        mask = number - 1
         var position = 0
         for index in 1..<(count + 1) {
             let (start, length, binary) = entry(at: position)
-            let content = UnsafeRawBufferPointer(
-                start: bytes.pointer(at: start), count: length)
-            let hash = ShortBytes.hash(content) ^ (binary ? 1 : 0)
+            let hash = hash(start, length, binary)
             insert(
                 Slot(
                     key: generation << 32 | hash & 0xFFFF_FFFF, start: UInt32(start),
@@ -150,7 +172,11 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
                 hash: hash)
             position = start + length
         }
-        bytes.truncate(to: position)
+    }
+
+    private func hash(_ start: Int, _ length: Int, _ binary: Bool) -> UInt64 {
+        let content = UnsafeRawBufferPointer(start: bytes.pointer(at: start), count: length)
+        return ShortBytes.hash(content, keys) ^ (binary ? 1 : 0)
     }
 
     /// Reads back the prefix that stands at a position.
@@ -173,11 +199,50 @@ struct EntryTable: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Forgets all but the first entries. Costs a pass over the table: for the rare refused record.
-    mutating func removeAll(after kept: Int) {
+    /// Forgets all but the first entries, which take so many bytes.
+    ///
+    /// Costs no more than what is forgotten: a peer decides how often a record is refused. Entries are
+    /// inserted in the order of their indices, so that clearing the slots of the last leaves the table as
+    /// it was before them.
+    mutating func removeAll(after kept: Int, bytes keptBytes: Int) {
         if count == kept { return }
-        count = kept
-        rebuild(slots: mask + 1)
+        var hashes: [UInt64] = []
+        var position = keptBytes
+        while position < bytes.count {
+            let (start, length, binary) = entry(at: position)
+            hashes.append(hash(start, length, binary))
+            position = start + length
+        }
+        while count > kept, let hash = hashes.popLast() {
+            var place = Int(truncatingIfNeeded: hash &>> 32) & mask
+            while slots[place].index != count || slots[place].key &>> 32 != generation {
+                place = (place + 1) & mask
+            }
+            slots[place].key = 0
+            count -= 1
+        }
+        bytes.truncate(to: keptBytes)
+        nextEpoch()
+    }
+}
+
+/// What the hash of a table begins with. Where others choose the entries, a key that they do not know
+/// keeps them from choosing entries that collide.
+struct HashKeys: BitwiseCopyable, Sendable {
+    var first: UInt64 = 0xA076_1D64_78BD_642F
+    var second: UInt64 = 0xE703_7ED1_A0B4_28DB
+    var third: UInt64 = 0x8EBC_6AF0_9C88_C6E3
+    var fourth: UInt64 = 0x5899_65CC_7537_4CC3
+
+    /// The fixed keys: for a program's own texts.
+    init() {}
+
+    /// Keys from a secret.
+    init(random generator: inout some RandomNumberGenerator) {
+        first = generator.next()
+        second = generator.next()
+        third = generator.next()
+        fourth = generator.next()
     }
 }
 
@@ -201,46 +266,44 @@ enum ShortBytes {
         return product.high ^ product.low
     }
 
-    private static let keys: (UInt64, UInt64, UInt64, UInt64) = (
-        0xA076_1D64_78BD_642F, 0xE703_7ED1_A0B4_28DB, 0x8EBC_6AF0_9C88_C6E3,
-        0x5899_65CC_7537_4CC3
-    )
-
     /// A multiply-and-fold hash (as in wyhash), whose products do not wait for one another.
-    /// Not for hostile input: the table is the program's own.
     @inline(__always)
-    static func hash(_ entry: UnsafeRawBufferPointer) -> UInt64 {
+    static func hash(_ entry: UnsafeRawBufferPointer, _ keys: HashKeys) -> UInt64 {
         guard let bytes = entry.baseAddress else { return 0 }
         let count = entry.count
         let size = UInt64(truncatingIfNeeded: count)
         if count >= 8 {
             let ends = mix(
-                word(bytes, 0) ^ keys.0, word(bytes, count &- 8) ^ keys.1 ^ size)
-            return count <= 16 ? ends : ends ^ middle(bytes, count)
+                word(bytes, 0) ^ keys.first, word(bytes, count &- 8) ^ keys.second ^ size)
+            return count <= 16 ? ends : ends ^ middle(bytes, count, keys)
         }
         if count >= 4 {
-            return mix(half(bytes, 0) ^ keys.0, half(bytes, count &- 4) ^ keys.1 ^ size)
+            return mix(half(bytes, 0) ^ keys.first, half(bytes, count &- 4) ^ keys.second ^ size)
         }
         if count == 0 { return 0 }
         let first = UInt64(bytes.load(as: UInt8.self))
         let second = UInt64(bytes.load(fromByteOffset: count &>> 1, as: UInt8.self))
         let last = UInt64(bytes.load(fromByteOffset: count &- 1, as: UInt8.self))
-        return mix(first &<< 16 | second &<< 8 | last ^ keys.0, keys.1 ^ size)
+        return mix(first &<< 16 | second &<< 8 | last ^ keys.first, keys.second ^ size)
     }
 
     /// The words between the first and the last of more than 16 bytes, two at a time.
     @inline(__always)
-    private static func middle(_ bytes: UnsafeRawPointer, _ count: Int) -> UInt64 {
+    private static func middle(
+        _ bytes: UnsafeRawPointer, _ count: Int, _ keys: HashKeys
+    ) -> UInt64 {
         var sum: UInt64 = 0
         var offset = 8
         while offset &+ 24 < count {
             let place = UInt64(truncatingIfNeeded: offset)
             sum ^= mix(
-                word(bytes, offset) ^ keys.2, word(bytes, offset &+ 8) ^ keys.3 ^ place)
+                word(bytes, offset) ^ keys.third, word(bytes, offset &+ 8) ^ keys.fourth ^ place)
             offset &+= 16
         }
         return sum
-            ^ mix(word(bytes, count &- 16) ^ keys.3, word(bytes, max(count &- 24, 0)) ^ keys.2)
+            ^ mix(
+                word(bytes, count &- 16) ^ keys.fourth,
+                word(bytes, max(count &- 24, 0)) ^ keys.third)
     }
 
     /// Whether the bytes at a place are those of an entry.

@@ -2,6 +2,8 @@
 package struct LogView: Sendable {
     let batch: Batch
     private var attributesPlace = ListPlace()
+    /// Where the body stands; −1 if there is none.
+    private(set) var bodyStart = -1
 
     /// The record's place in the batch, from 0.
     package let index: Int
@@ -50,7 +52,10 @@ package struct LogView: Sendable {
         if bits & LogBit.span != 0 { span = reader.spanID() }
         if bits & LogBit.severity != 0 { severity = UInt8(truncatingIfNeeded: reader.varint()) }
         if bits & LogBit.eventName != 0 { eventName = reader.text() }
-        if bits & LogBit.body != 0 { body = Value(&reader, batch) }
+        if bits & LogBit.body != 0 {
+            bodyStart = reader.position
+            body = Value(&reader, batch)
+        }
         if bits & LogBit.attributes != 0 { attributesPlace = reader.skipAttributes() }
         if bits & LogBit.scope != 0 { scope = reader.int() }
         if bits & LogBit.observedTime != 0 { observedTime = reader.time(from: base) }

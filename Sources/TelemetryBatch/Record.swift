@@ -54,3 +54,73 @@ package struct RecordSequence: Sequence, Sendable {
         }
     }
 }
+
+/// A record's place in its batch: for those that read records of one type only.
+package struct RecordPlace: Sendable {
+    /// The record's place in the batch, from 0.
+    package let index: Int
+    let type: UInt8
+    let start: Int
+
+    /// Whether it is a span.
+    package var isSpan: Bool { type == RecordType.span }
+    /// Whether it is a log event.
+    package var isLog: Bool { type == RecordType.log }
+    /// Whether it is a metric point of any kind.
+    package var isPoint: Bool { type >= RecordType.number && type <= RecordType.summary }
+}
+
+/// The places of a batch's records in their order.
+package struct RecordPlaces: Sequence, Sendable {
+    let batch: Batch
+
+    /// The first place onwards.
+    package func makeIterator() -> Iterator {
+        Iterator(batch: batch, index: 0, position: batch.layout.records.start)
+    }
+
+    /// Visits places in order.
+    package struct Iterator: IteratorProtocol {
+        let batch: Batch
+        var index: Int
+        var position: Int
+
+        /// The next record's place.
+        package mutating func next() -> RecordPlace? {
+            if position == batch.layout.records.end { return nil }
+            var reader = TrustedReader(batch.bytes, at: position)
+            let type = reader.uint8()
+            let length = reader.int()
+            let place = RecordPlace(index: index, type: type, start: reader.position)
+            position = reader.position + length
+            index += 1
+            return place
+        }
+    }
+}
+
+extension Batch {
+    /// The places of the records in their order.
+    package var places: RecordPlaces { RecordPlaces(batch: self) }
+
+    /// The span at a place of this batch that has one.
+    package func span(at place: RecordPlace) -> SpanView {
+        precondition(place.isSpan)
+        var reader = TrustedReader(bytes, at: place.start)
+        return SpanView(&reader, self, place.index)
+    }
+
+    /// The log event at a place of this batch that has one.
+    package func log(at place: RecordPlace) -> LogView {
+        precondition(place.isLog)
+        var reader = TrustedReader(bytes, at: place.start)
+        return LogView(&reader, self, place.index)
+    }
+
+    /// The point at a place of this batch that has one.
+    package func point(at place: RecordPlace) -> PointView {
+        precondition(place.isPoint)
+        var reader = TrustedReader(bytes, at: place.start)
+        return PointView(&reader, self, place.index, place.type)
+    }
+}

@@ -1,6 +1,6 @@
 /// A text in a batch's string table. Index 0 is the empty text.
 @usableFromInline
-package struct TextRef: Hashable, Sendable {
+package struct TextRef: Hashable, BitwiseCopyable, Sendable {
     /// Counted from 1; 0 is none.
     @usableFromInline package let index: UInt32
 
@@ -19,7 +19,7 @@ package struct TextRef: Hashable, Sendable {
 
 /// Arbitrary bytes in a batch's string table. Index 0 is no bytes.
 @usableFromInline
-package struct BytesRef: Hashable, Sendable {
+package struct BytesRef: Hashable, BitwiseCopyable, Sendable {
     /// Counted from 1; 0 is none.
     @usableFromInline package let index: UInt32
 

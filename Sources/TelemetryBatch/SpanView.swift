@@ -27,6 +27,8 @@ package struct SpanView: Sendable {
     package private(set) var scope = 0
     /// The status message.
     package private(set) var statusMessage = TextRef.none
+    /// Whether a status was given, though it may say nothing.
+    package private(set) var hasStatus: Bool
     /// W3C `tracestate`.
     package private(set) var traceState = TextRef.none
     /// OTLP `flags`.
@@ -63,6 +65,7 @@ package struct SpanView: Sendable {
         // The validator has refused other kinds and statuses.
         kind = SpanKind(rawValue: UInt8(bits & 7)) ?? .unspecified
         status = SpanStatus(rawValue: UInt8(bits >> 3 & 3)) ?? .unset
+        hasStatus = status != .unset || bits & SpanBit.statusMessage != 0
         traceIndex = reader.int()
         spanID = reader.spanID()
         name = reader.text()

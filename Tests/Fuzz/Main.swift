@@ -18,6 +18,8 @@ let targets = [
     FuzzTarget(name: "segment", run: SegmentFuzz.run, seeds: SegmentFuzz.seeds),
     FuzzTarget(name: "state", run: StateFuzz.run, seeds: StateFuzz.seeds),
     FuzzTarget(name: "spool", run: SpoolFuzz.run, seeds: SpoolFuzz.seeds),
+    FuzzTarget(name: "otlp", run: OTLPFuzz.runProtobuf, seeds: OTLPFuzz.protobufSeeds),
+    FuzzTarget(name: "otlp-json", run: OTLPFuzz.runJSON, seeds: OTLPFuzz.jsonSeeds),
     FuzzTarget(name: "text", run: TextFuzz.run, seeds: TextFuzz.seeds),
 ]
 

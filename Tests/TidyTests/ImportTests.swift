@@ -8,6 +8,7 @@ private let allowed: [String: Set<String>] = [
     "TelemetryBatch": ["ByteCoding"],
     "CodexTelemetry": ["CThreadState", "ByteCoding", "TelemetryBatch", "SystemIO", "Places"],
     "SegmentLog": ["ByteCoding", "SystemIO"],
+    "OTLPCodec": ["ByteCoding", "TelemetryBatch"],
     "Meaning": ["ByteCoding", "TelemetryBatch"],
     "Receive": [
         "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "NIOCore", "NIOPosix",

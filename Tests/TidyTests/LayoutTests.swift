@@ -15,7 +15,7 @@ import Testing
         let targets = Set(try Repository.names(in: "Sources"))
         let beside: Set = [
             "TidyTests", "EndToEnd", "Witness", "SimulationKit", "Damage", "Simulator",
-            "SimulatorTests", "Fuzz", "Sanitizers",
+            "SimulatorTests", "Fuzz", "Sanitizers", "OTLP",
         ]
         for folder in try Repository.names(in: "Tests") where !beside.contains(folder) {
             #expect(folder.hasSuffix("Tests") && targets.contains(String(folder.dropLast(5))))
