@@ -29,6 +29,7 @@ let language: [SwiftSetting] = [
 let strict = (isFuzzing ? fuzzed : []) + language
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(
@@ -80,12 +81,17 @@ let package = Package(
         // Dialects to operations.
         .target(
             name: "Meaning", dependencies: ["ByteCoding", "TelemetryBatch"], swiftSettings: strict),
+        // Bodies of requests.
+        .systemLibrary(
+            name: "CDeflate", pkgConfig: "libdeflate",
+            providers: [.apt(["libdeflate-dev"]), .brew(["libdeflate"])]),
+        .target(name: "Compression", dependencies: ["CDeflate"], swiftSettings: strict),
         // From a peer's bytes to an appended, acknowledged batch.
         .target(
             name: "Receive",
             dependencies: [
-                "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", nio, nioPosix,
-                logging, lifecycle,
+                "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
+                "Compression", nio, nioHTTP, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         // What an exporter is, and the runner of its cursor.
         .target(
@@ -207,8 +213,8 @@ let package = Package(
         .testTarget(
             name: "ReceiveTests",
             dependencies: [
-                "Receive", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "Places",
-                "SimulationKit", nio, logging, lifecycle,
+                "Receive", "SegmentLog", "TelemetryBatch", "OTLPCodec", "Compression", "ByteCoding",
+                "SystemIO", "Places", "SimulationKit", nio, nioHTTP, logging, lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

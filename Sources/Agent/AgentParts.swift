@@ -28,6 +28,7 @@ final class AgentParts: Sendable {
     /// After a start clients and exporters come first.
     private static let scrubDelay = Duration.seconds(2)
     private let socketWatch: SocketWatch
+    private let receivers: Receivers
 
     init(
         options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
@@ -45,13 +46,15 @@ final class AgentParts: Sendable {
         intakeProgress = IntakeProgress(ledger: ledger)
         let socketWatch = SocketWatch(logger: logger)
         self.socketWatch = socketWatch
+        let receivers = Receivers()
+        self.receivers = receivers
         let exporters = Exporters(
             storage: log.state, log: log, logger: logger, failpoints: failpoints)
         self.exporters = exporters
         report = StatusReport(
             places: places, started: Clocks.wall(), startedMonotonic: Clocks.monotonic(), log: log,
             ledger: ledger, admission: admission, limits: limits,
-            exporters: { exporters.status },
+            exporters: { exporters.status }, receivers: { receivers.status },
             problems: {
                 configuration.problems.map { "configuration: \($0)" } + socketWatch.problems
             }, warnings: warnings)
@@ -63,6 +66,8 @@ final class AgentParts: Sendable {
             try StateDirectory.prepareSocketDirectory(places)
             let control = try controlServer(sockets)
             let ingest = ingestServer(sockets)
+            let otlp = configuration.config.otlp
+            if otlp.enabled { receivers.start(otlpServer(otlp, sockets)) }
             exporters.apply(configuration.config)
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
@@ -116,6 +121,7 @@ final class AgentParts: Sendable {
             services.append(ThreadService(name: "watchdog") { watchdog.run($0) })
         }
         services.append(ingest)
+        if let otlp = receivers.otlp { services.append(otlp) }
         var configurations = services.map {
             ServiceGroupConfiguration.ServiceConfiguration(service: $0)
         }
@@ -164,6 +170,21 @@ final class AgentParts: Sendable {
                 ?? .path(places.ingestSocket, mode: socketMode),
             log: log, admission: admission, ledger: ledger, logger: logger,
             failpoints: failpoints, whenOpen: { manager.notify("READY=1\nSTATUS=intake open") })
+    }
+
+    private func otlpServer(
+        _ config: AgentConfig.OTLP, _ sockets: [ServiceManager.HandedSocket]
+    ) -> OTLPServer {
+        let handed = sockets.filter { $0.name == "otlp-http" }
+        let network: [OTLPServer.Place] =
+            handed.isEmpty
+            ? config.http.addresses.map { .tcp(host: $0, port: config.http.port) }
+            : handed.map { .handed($0.descriptor) }
+        return OTLPServer(
+            places: network + [.path(places.otlpSocket, mode: socketMode)],
+            ownUID: places.scope == .user ? ThisProcess.euid : nil, log: log,
+            admission: admission, ledger: ledger, limits: OTLPLimits().within(descriptors),
+            logger: logger)
     }
 
     private func controlServer(_ sockets: [ServiceManager.HandedSocket]) throws -> ControlServer {
@@ -285,11 +306,20 @@ extension AgentConfig.Intake {
 
 extension IntakeLimits {
     /// The limits of a process that may open this many descriptors: connections must leave some for the
-    /// log, the exporters and the control socket.
+    /// log, the exporters, the control socket and OTLP.
     func within(_ descriptors: Int) -> IntakeLimits {
-        let own = 96
+        let own = 96 + OTLPLimits().within(descriptors).connectionsMax
         var limits = self
         limits.connectionsMax = min(connectionsMax, max(descriptors - own, descriptors / 4))
+        return limits
+    }
+}
+
+extension OTLPLimits {
+    /// The same for OTLP.
+    func within(_ descriptors: Int) -> OTLPLimits {
+        var limits = self
+        limits.connectionsMax = min(connectionsMax, max(descriptors / 4, 1))
         return limits
     }
 }

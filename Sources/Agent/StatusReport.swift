@@ -17,6 +17,7 @@ struct StatusReport: Sendable {
     let admission: Admission
     let limits: LogLimits
     let exporters: @Sendable () -> [AgentStatus.Exporter]
+    let receivers: @Sendable () -> [AgentStatus.Receiver]
     let problems: @Sendable () -> [String]
     let warnings: [String]
 
@@ -34,6 +35,7 @@ struct StatusReport: Sendable {
         let statistics = log.statistics
         status.exporters = exporters()
         status.intake = intake(statistics)
+        status.receivers = receivers()
         status.log = logPart(statistics)
         status.agent = agent(status, statistics)
         status.producers = producers()

@@ -7,6 +7,8 @@ package struct AgentStatus: Codable, Sendable, Equatable {
     package var agent = Agent()
     /// What stands before the log.
     package var intake = Intake()
+    /// Receivers beside the ingest socket; what they took is counted in `intake`.
+    package var receivers: [Receiver]?
     /// The log.
     package var log = Log()
     /// One for each exporter.
@@ -81,6 +83,38 @@ package struct AgentStatus: Codable, Sendable, Equatable {
         /// Connections refused or closed by us, by cause.
         package var connectionsClosed: [String: UInt64] = [:]
         /// Intake to be filled in.
+        package init() {}
+    }
+
+    /// A receiver.
+    package struct Receiver: Codable, Sendable, Equatable {
+        /// Where it listens.
+        package struct Place: Codable, Sendable, Equatable {
+            /// Address and port, or path.
+            package var place: String
+            /// Why nobody is heard there; none if all is well.
+            package var problem: String?
+
+            /// All given.
+            package init(place: String, problem: String?) {
+                self.place = place
+                self.problem = problem
+            }
+        }
+
+        /// Configured name.
+        package var name = ""
+        /// Where it listens.
+        package var places: [Place] = []
+        /// Requests since the start, by the status they were answered with.
+        package var answers: [String: UInt64] = [:]
+        /// Records that were left out of requests that were taken (partial success).
+        package var rejectedRecords: UInt64 = 0
+        /// Fields that the known version of OTLP does not have, by path: they are not stored.
+        package var unknownFields: [String: UInt64] = [:]
+        /// Texts that were not UTF-8 and were repaired.
+        package var repairedTexts: UInt64 = 0
+        /// A receiver to be filled in.
         package init() {}
     }
 

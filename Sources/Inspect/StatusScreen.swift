@@ -18,6 +18,9 @@ package struct StatusScreen: Sendable {
     package func lines() -> [String] {
         var lines = head() + [""]
         lines += labelled("intake", intake())
+        for receiver in status.receivers ?? [] {
+            lines += labelled(safe(receiver.name), self.receiver(receiver))
+        }
         lines += labelled("log", log())
         for (index, exporter) in status.exporters.enumerated() {
             lines += labelled(index == 0 ? "exporters" : "", self.exporter(exporter))
@@ -75,6 +78,27 @@ package struct StatusScreen: Sendable {
         if !dropped.isEmpty { lines.append("dropped by producers before us " + causes(dropped)) }
         let closed = intake.connectionsClosed.filter { $0.value > 0 }
         if !closed.isEmpty { lines.append("connections closed " + causes(closed)) }
+        return lines
+    }
+
+    private func receiver(_ receiver: AgentStatus.Receiver) -> [String] {
+        let open = receiver.places.filter { $0.problem == nil }.map { safe($0.place) }
+        let answers = receiver.answers.sorted { $0.key < $1.key }
+            .map { "\(safe($0.key)) \(count($0.value))" }
+        var lines = [
+            (open.isEmpty ? "nowhere open" : "on " + open.joined(separator: ", "))
+                + (answers.isEmpty ? "" : " · answers " + answers.joined(separator: ", "))
+        ]
+        for place in receiver.places {
+            guard let problem = place.problem else { continue }
+            lines.append(style.paint("\(safe(place.place)): \(safe(problem))", .warning))
+        }
+        if receiver.rejectedRecords > 0 {
+            lines.append("records left out of requests \(count(receiver.rejectedRecords))")
+        }
+        if sum(receiver.unknownFields) > 0 {
+            lines.append("unknown fields " + causes(receiver.unknownFields))
+        }
         return lines
     }
 

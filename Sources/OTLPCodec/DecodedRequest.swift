@@ -141,6 +141,8 @@ package struct DecodedRequest: Sendable {
     package internal(set) var unknownFields = UnknownFields()
     /// Texts that were not UTF-8, and were repaired with U+FFFD.
     package internal(set) var repairedTexts: UInt64 = 0
-    /// Where the limit of resources was passed.
-    var overflow: Int?
+    /// What the batches cost in memory: their bytes, and `OTLP.batchCost` for each.
+    package internal(set) var byteCount = 0
+    /// Which limit of a request was passed, and where.
+    var overflow: OTLPError?
 }

@@ -30,6 +30,10 @@ package enum OTLP {
     /// Bytes of one resource, scope or metric without its points. They stand in every batch that is made of
     /// their records, so that a larger one could make much of little.
     package static let containerBytesMax = 65_536
+    /// Bytes of all batches of a request, each with `batchCost` beside its own: more than 20 MiB of sensible records make.
+    package static let requestBatchBytesMax = 24 << 20
+    /// What a batch costs beside its payload, about: its facts, and its place in queues.
+    package static let batchCost = 512
     /// Objects and arrays inside one another in JSON: enough for values nested as deeply as a batch
     /// allows.
     package static let jsonDepthMax = 192
@@ -41,10 +45,13 @@ package struct OTLPError: Error, Equatable, Sendable, CustomStringConvertible {
     package let position: Int
     /// What is wrong there.
     package let reason: String
+    /// Whether it is a request, but too large a one.
+    package let isTooLarge: Bool
 
-    init(_ reason: String, at position: Int) {
+    init(_ reason: String, at position: Int, isTooLarge: Bool = false) {
         self.reason = reason
         self.position = position
+        self.isTooLarge = isTooLarge
     }
 
     init(_ error: ByteError) {

@@ -37,6 +37,8 @@ package struct OTLPDecoder: ~Copyable, Sendable {
         var scope = 0..<0
         var scopeSchema = 0..<0
         var metric = MetricFields()
+        /// The place of the newest record in the bytes.
+        var position = 0
         /// The records seen so far, those left out included.
         var records: UInt64 = 0
         /// The open batch's earliest and latest time, 0 if none.
@@ -49,8 +51,16 @@ package struct OTLPDecoder: ~Copyable, Sendable {
         var reason = RejectionReason.limit
     }
 
-    /// A decoder. `bytesMax`: the size above which a batch takes no more records.
-    package init(bytesMax: Int = BatchLimits.batchBytesMax) {
+    /// What all batches of a request may cost.
+    private let requestBytesMax: Int
+
+    /// A decoder. `bytesMax`: the size above which a batch takes no more records; `requestBytesMax`: what all
+    /// batches of a request may cost.
+    package init(
+        bytesMax: Int = BatchLimits.batchBytesMax,
+        requestBytesMax: Int = OTLP.requestBatchBytesMax
+    ) {
+        self.requestBytesMax = requestBytesMax
         builder = BatchBuilder(producer: .zero, bytesMax: bytesMax, isHostile: true)
     }
 
@@ -96,15 +106,18 @@ package struct OTLPDecoder: ~Copyable, Sendable {
             if resources.count <= OTLP.resourcesMax {
                 try decode(resources, bytes, signal)
             } else {
-                result.overflow = resources[OTLP.resourcesMax].content.lowerBound
+                result.overflow = OTLPError(
+                    "more than \(OTLP.resourcesMax) resources",
+                    at: resources[OTLP.resourcesMax].content.lowerBound, isTooLarge: true)
             }
         } catch {
             throw OTLPError(error)
         }
-        if let position = result.overflow {
-            throw OTLPError("more than \(OTLP.resourcesMax) resources", at: position)
-        }
         flush()
+        if let overflow = result.overflow {
+            result = DecodedRequest()
+            throw overflow
+        }
         let decoded = result
         result = DecodedRequest()
         return decoded
@@ -127,6 +140,14 @@ package struct OTLPDecoder: ~Copyable, Sendable {
         summary.earliest = work.earliest
         summary.latest = work.latest
         summary.traceIDs = builder.traceIDs()
+        result.byteCount += payload.count + OTLP.batchCost
+        guard result.byteCount <= requestBytesMax else {
+            result.overflow = OTLPError(
+                "more than \(requestBytesMax) bytes as batches", at: work.position,
+                isTooLarge: true)
+            result.batches = []
+            return
+        }
         result.accepted += UInt64(builder.recordCount)
         result.batches.append(DecodedBatch(payload: payload, summary: summary))
         work.sequence += 1

@@ -155,7 +155,8 @@ extension OTLPDecoder {
         }
         beginScope(scope, schema, bytes)
         reader = ByteReader(bytes, in: records.start..<content.upperBound)
-        while records.count > 0 {
+        while records.count > 0, result.overflow == nil {
+            work.position = reader.position
             let tag = try reader.readVarint()
             if tag != 0x12 {
                 try reader.skipField(tag)

@@ -92,6 +92,8 @@ package struct AgentPlaces: Sendable, Equatable {
     package let ingestSocket: String
     /// The socket that the command line asks.
     package let controlSocket: String
+    /// Where OTLP over HTTP is taken from those who may open the directory, beside the ingest socket.
+    package var otlpSocket: String { Self.sibling(of: ingestSocket, named: "otlp.sock") }
     /// Log, cursors, quarantine, spool.
     package let stateDirectory: String
     /// The Collector-format configuration file; it need not exist.

@@ -75,6 +75,9 @@ package final class Admission: Sendable {
         }
     }
 
+    /// Bytes that are under way to the log.
+    package var inFlightBytes: UInt64 { state.withLock { $0.inFlightBytes } }
+
     /// Bytes of incomplete frames.
     package var partialBytes: UInt64 { state.withLock { $0.partialBytes } }
 
@@ -97,6 +100,15 @@ package final class Admission: Sendable {
         state.withLock { state in
             state.inFlightBytes += UInt64(bytes)
             return state.inFlightBytes < state.limits.inFlightBytesMax
+        }
+    }
+
+    /// Counts bytes that are not read yet, if there is room for more; `end` gives them back.
+    package func reserve(bytes: Int) -> Bool {
+        state.withLock { state in
+            guard state.inFlightBytes < state.limits.inFlightBytesMax else { return false }
+            state.inFlightBytes += UInt64(bytes)
+            return true
         }
     }
 

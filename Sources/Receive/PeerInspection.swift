@@ -23,6 +23,9 @@ enum PeerInspection {
         private static let peerProcess = NIOBSDSocket.Option(rawValue: 77)  // SO_PEERPIDFD, 6.5
 
         static func identity(of channel: any Channel) -> EventLoopFuture<PeerIdentity> {
+            guard channel.remoteAddress?.protocol == .unix || channel.remoteAddress == nil else {
+                return channel.eventLoop.makeSucceededFuture(identityOverTCP(channel))
+            }
             guard let provider = channel as? any SocketOptionProvider else {
                 return channel.eventLoop.makeSucceededFuture(PeerIdentity.unknown)
             }
@@ -34,6 +37,19 @@ enum PeerInspection {
                 return process.map { Optional($0) }.recover { _ in nil }.map { pidfd in
                     identity(of: credentials, pidfd: pidfd)
                 }
+            }
+        }
+
+        /// Over loopback the kernel's socket diagnostics tell the uid, and nothing else.
+        private static func identityOverTCP(_ channel: any Channel) -> PeerIdentity {
+            guard let theirs = channel.remoteAddress.flatMap({ TCPOwner.Address($0) }),
+                let ours = channel.localAddress.flatMap({ TCPOwner.Address($0) })
+            else { return .unknown }
+            do {
+                return PeerIdentity(uid: try TCPOwner(local: theirs, remote: ours).uid)
+            } catch {
+                // Another host's, or a kernel without the module.
+                return .unknown
             }
         }
 
@@ -60,4 +76,19 @@ enum PeerInspection {
             channel.eventLoop.makeSucceededFuture(PeerIdentity.unknown)
         }
     #endif
+}
+
+extension TCPOwner.Address {
+    /// The address of an IP socket, nil for another.
+    init?(_ address: SocketAddress) {
+        // `sockaddr_in` and `sockaddr_in6` of every platform: family, port, then the address.
+        let bytes: [UInt8]
+        switch address {
+        case .v4(let v4): bytes = withUnsafeBytes(of: v4.address) { Array($0[4..<8]) }
+        case .v6(let v6): bytes = withUnsafeBytes(of: v6.address) { Array($0[8..<24]) }
+        default: return nil
+        }
+        guard let port = address.port else { return nil }
+        self.init(bytes: bytes, port: UInt16(truncatingIfNeeded: port))
+    }
 }

@@ -48,6 +48,8 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     package static let notFound = ENOENT
     /// `ERANGE`, for those who make an error.
     package static let outOfRange = ERANGE
+    /// `EADDRINUSE`: somebody listens there.
+    package static let addressInUse = EADDRINUSE
 
     /// The directory with this path is not ours any more: nothing may be written there.
     package static func disowned(_ path: String) -> SystemError {

@@ -10,7 +10,7 @@ from host import Host, eventually
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE = "/usr/local/src/codex-telemetryd"
-SOCKETS = ("codex-telemetryd.socket", "codex-telemetryd-control.socket")
+SOCKETS = ("codex-telemetryd.socket", "codex-telemetryd-control.socket", "codex-telemetryd-otlp.socket")
 SERVICE = "codex-telemetryd.service"
 INGEST = "/run/codex-telemetry/ingest.sock"
 CONTROL = "/run/codex-telemetry/control.sock"

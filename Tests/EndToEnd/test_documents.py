@@ -85,11 +85,11 @@ RECIPES = {
     "systemctl status codex-telemetryd.socket": Recipe(says=r"Active: active"),
     "systemctl restart codex-telemetryd.service": Recipe(),
     "systemctl reload codex-telemetryd.service": Recipe(),
-    "systemctl disable --now codex-telemetryd.socket codex-telemetryd-control.socket": Recipe(
+    "systemctl disable --now codex-telemetryd.socket codex-telemetryd-control.socket codex-telemetryd-otlp.socket": Recipe(
         after=(
             # The page promises that nothing starts it any more.
             "codex-telemetry status; test $? -eq 3",
-            "systemctl enable --now codex-telemetryd.socket codex-telemetryd-control.socket",
+            "systemctl enable --now codex-telemetryd.socket codex-telemetryd-control.socket codex-telemetryd-otlp.socket",
         )
     ),
     "systemctl stop codex-telemetryd.service": Recipe(),

@@ -10,9 +10,10 @@ private let allowed: [String: Set<String>] = [
     "SegmentLog": ["ByteCoding", "SystemIO"],
     "OTLPCodec": ["ByteCoding", "TelemetryBatch"],
     "Meaning": ["ByteCoding", "TelemetryBatch"],
+    "Compression": ["CDeflate"],
     "Receive": [
-        "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "NIOCore", "NIOPosix",
-        "Logging", "ServiceLifecycle",
+        "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
+        "Compression", "NIOCore", "NIOHTTP1", "NIOPosix", "Logging", "ServiceLifecycle",
     ],
     "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],
     "JournalExport": [
@@ -36,7 +37,7 @@ private let allowed: [String: Set<String>] = [
 
 /// Targets without Swift.
 private let shims: Set<String> = [
-    "CByteCoding", "CSystemIO", "CSystemd", "CLibYAML", "CThreadState",
+    "CByteCoding", "CSystemIO", "CSystemd", "CLibYAML", "CDeflate", "CThreadState",
 ]
 
 private let cLibraries: Set<String> = ["Glibc", "Musl", "Darwin"]

@@ -55,6 +55,14 @@ package struct AgentConfig: Sendable, Equatable {
         package var inFlightBytesPerConnectionMax: UInt64 = 8 << 20
     }
 
+    /// The receiver of OpenTelemetry's protocol. Key: `receivers.otlp`.
+    package struct OTLP: Sendable, Equatable {
+        /// Key `receivers.otlp.enabled`, default true.
+        package var enabled = true
+        /// Key `receivers.otlp.protocols.http.endpoint`, default `localhost:4318`.
+        package var http = Endpoint.loopback(port: 4318)
+    }
+
     /// Forwarding to journald. Key: `exporters.journald`.
     package struct Journald: Sendable, Equatable {
         /// Key `exporters.journald.enabled`, default true.
@@ -81,6 +89,8 @@ package struct AgentConfig: Sendable, Equatable {
     package var log = Log()
     /// Key `receivers.codex`.
     package var intake = Intake()
+    /// Key `receivers.otlp`.
+    package var otlp = OTLP()
     /// Key `exporters.journald`.
     package var journald = Journald()
     /// Key `service.telemetry.logs.level`.
@@ -112,6 +122,8 @@ extension AgentConfig {
                 "receivers.codex.in_flight_bytes_per_connection_max",
                 Quantity.bytes(intake.inFlightBytesPerConnectionMax)
             ),
+            ("receivers.otlp.enabled", "\(otlp.enabled)"),
+            ("receivers.otlp.protocols.http.endpoint", otlp.http.description),
             ("exporters.journald.enabled", "\(journald.enabled)"),
             ("exporters.journald.detail", journald.detail.rawValue),
             ("exporters.journald.entries_per_second_max", "\(journald.entriesPerSecondMax)"),

@@ -7,7 +7,7 @@ indirect enum ConfigSchema {
 
     static var root: ConfigSchema {
         .section([
-            "receivers": .section(["codex": .section(intake)]),
+            "receivers": .section(["codex": .section(intake), "otlp": .section(otlp)]),
             "exporters": .section(["journald": .section(journald)]),
             "log": .section(log),
             "service": .section([
@@ -27,6 +27,27 @@ indirect enum ConfigSchema {
             "in_flight_bytes_per_connection_max": size(
                 \.intake.inFlightBytesPerConnectionMax, (4 << 20)...(1 << 30)),
         ]
+    }
+
+    private static var otlp: [String: ConfigSchema] {
+        [
+            "enabled": flag(\.otlp.enabled),
+            "protocols": .section([
+                "http": .section(["endpoint": endpoint(\.otlp.http)])
+            ]),
+        ]
+    }
+
+    private static func endpoint(
+        _ path: WritableKeyPath<AgentConfig, Endpoint>
+    ) -> ConfigSchema {
+        .value(
+            expected: "an address of this host and a port, as localhost:4318 or 127.0.0.1:4318"
+        ) { config, text in
+            guard let endpoint = Endpoint(text) else { return false }
+            config[keyPath: path] = endpoint
+            return true
+        }
     }
 
     private static var journald: [String: ConfigSchema] {

@@ -63,6 +63,19 @@ ssize_t cxt_receive(int fd, void *bytes, size_t count, int nonblocking);
 int cxt_set_timeout(int fd, int sending, int64_t milliseconds);
 int cxt_socket_type(int fd);
 
+struct cxt_tcp_address {
+    int is_v6;
+    uint16_t port;
+    // In network order; of an IPv4 address the first four.
+    uint8_t bytes[16];
+};
+struct cxt_tcp_owner {
+    uint32_t uid, inode;
+};
+// Who owns this host's TCP socket with these addresses (remote all zero: the listener). -ENOENT: nobody.
+int cxt_tcp_owner(const struct cxt_tcp_address *local, const struct cxt_tcp_address *remote,
+                  struct cxt_tcp_owner *owner);
+
 // Sends messages bytes[starts[i] ..< starts[i + 1]] as datagrams; how many went, or -errno if none.
 int cxt_send_datagrams(
     int fd, const void *bytes, const size_t *starts, size_t messages, int nonblocking);

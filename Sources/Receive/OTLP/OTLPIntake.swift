@@ -1,0 +1,218 @@
+internal import ByteCoding
+internal import Logging
+internal import NIOCore
+internal import OTLPCodec
+internal import SegmentLog
+internal import SystemIO
+internal import TelemetryBatch
+
+/// What became of a request.
+enum OTLPVerdict: Sendable {
+    /// All that it held is in the log, but for records that were left out one by one.
+    case stored(Rejections)
+    /// It is not a request: nothing of it was taken.
+    case malformed(OTLPError)
+    /// There is no room for it now: nothing of it was taken.
+    case busy
+    /// The log cannot take more now, or not at all.
+    case failed(WireError)
+}
+
+/// From the bytes of OTLP requests to appended batches, for all connections of a receiver. Everything runs
+/// on its event loop.
+///
+/// OTLP has no batch id: what a sender sends twice is stored twice.
+final class OTLPIntake: Sendable {
+    let eventLoop: any EventLoop
+    let log: GroupCommit
+    let admission: Admission
+    let ledger: IntakeLedger
+    let counts = OTLPLedger()
+    let logger: Logger
+
+    /// How long a request waits for room in the log's queue, which empties within milliseconds. A sender
+    /// must never wait on us.
+    static let queueNanoseconds: UInt64 = 250_000_000
+
+    /// Requests on their way to the log, by number.
+    private final class State {
+        var decoder: OTLPDecoder
+        var sequence: UInt64 = 1
+        var requests: [UInt64: Request] = [:]
+        var numbers: UInt64 = 0
+
+        init(_ limits: OTLPLimits) {
+            decoder = OTLPDecoder(requestBytesMax: limits.batchBytesMax)
+        }
+    }
+
+    private struct Request {
+        let completion: (OTLPVerdict) -> Void
+        let rejections: Rejections
+        /// Batches that the log's queue had no room for yet.
+        var backlog: [AppendRequest]
+        var summaries: [BatchSummary]
+        var waiting: Int
+        var failure: WireError?
+        let deadline: UInt64
+        let bytes: Int
+    }
+
+    private struct Letter: Sendable {
+        let request: UInt64
+        let summary: BatchSummary
+        let outcome: SettledOutcome
+    }
+
+    private let producer: ProducerID
+    private let state: NIOLoopBound<State>
+    private let mailbox: Mailbox<Letter>
+
+    /// Must be made on the event loop.
+    init(
+        eventLoop: any EventLoop, log: GroupCommit, admission: Admission, ledger: IntakeLedger,
+        limits: OTLPLimits, logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.log = log
+        self.admission = admission
+        self.ledger = ledger
+        self.logger = logger
+        producer = ProducerID.random()
+        let state = NIOLoopBound(State(limits), eventLoop: eventLoop)
+        self.state = state
+        let settle = NIOLoopBoundBox<(([Letter]) -> Void)?>(nil, eventLoop: eventLoop)
+        mailbox = Mailbox(eventLoop: eventLoop) { letters in settle.value?(letters) }
+        settle.value = { [unowned self] letters in self.settle(letters) }
+    }
+
+    /// Decodes a request and hands what it holds to the log. `completion` is called on the event loop, at once
+    /// if nothing was to be stored.
+    func take(
+        _ bytes: RawSpan, signal: OTLPSignal, encoding: OTLPEncoding, peer: PeerIdentity,
+        receiver: ReceiverKind, completion: @escaping (OTLPVerdict) -> Void
+    ) {
+        let state = self.state.value
+        // Decoding needs about as much memory again as the bytes.
+        guard admission.reserve(bytes: bytes.byteCount) else { return completion(.busy) }
+        defer { admission.end(bytes: bytes.byteCount) }
+        let decoded: DecodedRequest
+        do {
+            decoded = try state.decoder.decode(
+                bytes, signal: signal, encoding: encoding, producer: producer,
+                sequence: state.sequence)
+        } catch {
+            ledger.received(records: 0)
+            ledger.refused(records: 0, cause: .badValue)
+            return completion(.malformed(error))
+        }
+        count(decoded)
+        guard !decoded.batches.isEmpty else { return completion(.stored(decoded.rejections)) }
+        state.sequence += UInt64(decoded.batches.count)
+        let stream = AppendStream()
+        let size = decoded.byteCount
+        let requests = decoded.batches.map { batch in
+            ledger.received(records: UInt64(batch.summary.records))
+            var request = AppendRequest(
+                payload: batch.payload, payloadCRC: crc32c(batch.payload.span.bytes), peer: peer,
+                receiver: receiver, summary: batch.summary)
+            request.stream = stream
+            return request
+        }
+        _ = admission.begin(bytes: size)
+        state.numbers += 1
+        let number = state.numbers
+        state.requests[number] = Request(
+            completion: completion, rejections: decoded.rejections, backlog: requests,
+            summaries: decoded.batches.map(\.summary), waiting: requests.count, failure: nil,
+            deadline: Clocks.monotonic() + Self.queueNanoseconds, bytes: size)
+        submit(number)
+    }
+
+    private func count(_ decoded: DecodedRequest) {
+        counts.note(decoded)
+        for (reason, records) in decoded.rejections.counts {
+            ledger.received(records: records)
+            ledger.refused(records: records, cause: reason.wireError)
+        }
+    }
+
+    /// Hands over what it can, in order; tries again while there is time.
+    private func submit(_ number: UInt64) {
+        let state = self.state.value
+        guard var request = state.requests[number] else { return }
+        let mailbox = self.mailbox
+        var taken = 0
+        loop: while taken < request.backlog.count {
+            let summary = request.summaries[taken]
+            let submission = log.submit(request.backlog[taken]) { result in
+                mailbox.post(
+                    Letter(request: number, summary: summary, outcome: SettledOutcome(result)))
+            }
+            switch submission {
+            case .accepted: taken += 1
+            case .busy: break loop
+            case .closed:
+                taken += 1
+                mailbox.post(
+                    Letter(request: number, summary: summary, outcome: .failed(.storageFailed)))
+            }
+        }
+        request.backlog.removeFirst(taken)
+        request.summaries.removeFirst(taken)
+        state.requests[number] = request
+        guard !request.backlog.isEmpty else { return }
+        if Clocks.monotonic() < request.deadline {
+            eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(2)) { self.submit(number) }
+        } else {
+            giveUp(number)
+        }
+    }
+
+    /// The log's queue stays full: what is not handed over will not be.
+    private func giveUp(_ number: UInt64) {
+        let state = self.state.value
+        guard var request = state.requests[number] else { return }
+        for summary in request.summaries {
+            ledger.refused(records: UInt64(summary.records), cause: .storageFull)
+        }
+        request.waiting -= request.backlog.count
+        request.backlog = []
+        request.summaries = []
+        request.failure = request.failure ?? .storageFull
+        state.requests[number] = request
+        finishIfSettled(number)
+    }
+
+    private func settle(_ letters: [Letter]) {
+        for letter in letters {
+            let records = UInt64(letter.summary.records)
+            switch letter.outcome {
+            case .stored: ledger.stored(records: records, header: letter.summary.header)
+            case .duplicate: ledger.duplicate(records: records)
+            case .failed(let code):
+                ledger.refused(records: records, cause: code)
+                state.value.requests[letter.request]?.failure = code
+            }
+            state.value.requests[letter.request]?.waiting -= 1
+            finishIfSettled(letter.request)
+        }
+    }
+
+    private func finishIfSettled(_ number: UInt64) {
+        guard let request = state.value.requests[number], request.waiting == 0 else { return }
+        state.value.requests[number] = nil
+        admission.end(bytes: request.bytes)
+        request.completion(request.failure.map { .failed($0) } ?? .stored(request.rejections))
+    }
+}
+
+extension RejectionReason {
+    /// The cause under which such records are counted.
+    var wireError: WireError {
+        switch self {
+        case .traceID, .spanID, .enumeration, .type: .badValue
+        case .nesting, .limit, .container: .limitExceeded
+        }
+    }
+}

@@ -1,0 +1,18 @@
+/// Limits of an OTLP receiver, beside the budget of bytes that all receivers share.
+package struct OTLPLimits: Sendable, Equatable {
+    /// Bytes of a body over HTTP, as sent and once decompressed: the Collector's.
+    package var bodyBytesMax = 20 << 20
+    /// What the batches of a request may cost, in bytes: `OTLP.requestBatchBytesMax`.
+    package var batchBytesMax = 24 << 20
+    /// Open connections; when there are more, the one that was idle for longest makes room.
+    package var connectionsMax = 512
+    /// How long a request may take from its head to its last byte.
+    package var requestDeadline = Duration.seconds(30)
+    /// How long a connection may be idle, or take for a head.
+    package var idleDeadline = Duration.seconds(180)
+    /// How long a peer may go on sending after its last answer before the connection is cut.
+    package var leavingDeadline = Duration.milliseconds(500)
+
+    /// The defaults.
+    package init() {}
+}

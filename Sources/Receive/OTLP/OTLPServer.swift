@@ -1,0 +1,210 @@
+package import Logging
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOPosix
+package import SegmentLog
+internal import ServiceLifecycle
+internal import Synchronization
+internal import SystemIO
+
+/// The OTLP receiver: listens on its places, each request an `HTTPHandler`'s, one event loop for all. What
+/// cannot be listened on is said, shown and tried again; everything else goes on.
+package final class OTLPServer: Service {
+    /// Where to listen.
+    package enum Place: Sendable, Hashable {
+        /// An address of this host and a port.
+        case tcp(host: String, port: Int)
+        /// A path in the file system: a stale socket there is replaced, a live one never.
+        case path(String, mode: UInt32)
+        /// A socket that a service manager handed over.
+        case handed(Int32)
+
+        /// As in `status`.
+        package var description: String {
+            switch self {
+            case .tcp(let host, let port):
+                host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            case .path(let path, _): path
+            case .handed(let number): "handed over (descriptor \(number))"
+            }
+        }
+    }
+
+    /// How a place is.
+    package struct PlaceStatus: Sendable, Equatable {
+        /// Where.
+        package let place: String
+        /// Why nobody can be heard there; nil if all is well.
+        package var problem: String?
+    }
+
+    /// How often a place that was taken is tried again.
+    private static let retryInterval = Duration.seconds(5)
+    private static let drainLimit = Duration.seconds(5)
+
+    private let places: [Place]
+    private let ownUID: UInt32?
+    private let limits: OTLPLimits
+    private let log: GroupCommit
+    private let admission: Admission
+    private let ledger: IntakeLedger
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    /// Guards what is shown; held for a copy.
+    private let shown: Mutex<[PlaceStatus]>
+    private let counted = Mutex<OTLPLedger?>(nil)
+
+    /// A receiver on these places. `ownUID`: only peers of this uid are served over TCP, nil: everybody's.
+    package init(
+        places: [Place], ownUID: UInt32?, log: GroupCommit, admission: Admission,
+        ledger: IntakeLedger, limits: OTLPLimits = OTLPLimits(), logger: Logger
+    ) {
+        self.places = places
+        self.ownUID = ownUID
+        self.log = log
+        self.admission = admission
+        self.ledger = ledger
+        self.logger = logger
+        self.limits = limits
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        shown = Mutex(places.map { PlaceStatus(place: $0.description, problem: "not open yet") })
+    }
+
+    /// Each place and how it is.
+    package var status: [PlaceStatus] { shown.withLock { $0 } }
+
+    /// What was met since the start.
+    package var counts: OTLPCounts { counted.withLock { $0?.snapshot } ?? OTLPCounts() }
+
+    /// Serves until graceful shutdown: then no more connections; requests that are under way are answered.
+    package func run() async throws {
+        let loop = group.next()
+        let parts = try await loop.submit { try self.makeParts(on: loop) }.get()
+        await withTaskCancellationOrGracefulShutdownHandler {
+            await withTaskGroup(of: Void.self) { tasks in
+                for index in places.indices {
+                    tasks.addTask { await self.keepOpen(index, parts) }
+                }
+            }
+        } onCancelOrGracefulShutdown: {
+            parts.stop()
+        }
+        await parts.drain(limit: Self.drainLimit)
+        try await group.shutdownGracefully()
+    }
+
+    private func makeParts(on loop: any EventLoop) throws -> Parts {
+        let intake = OTLPIntake(
+            eventLoop: loop, log: log, admission: admission, ledger: ledger, limits: limits,
+            logger: logger)
+        counted.withLock { $0 = intake.counts }
+        let connections = NIOLoopBound(
+            try OTLPConnections(limits: limits), eventLoop: loop)
+        return Parts(loop: loop, intake: intake, connections: connections)
+    }
+
+    /// Listens at a place until the end, from the first moment that this is possible.
+    private func keepOpen(_ index: Int, _ parts: Parts) async {
+        let place = places[index]
+        while !parts.isStopping {
+            do {
+                let channel = try await open(place, parts)
+                note(index, nil)
+                logger.info("OTLP intake open", metadata: ["place": "\(place.description)"])
+                parts.keep(channel)
+                try await channel.closeFuture.get()
+                return
+            } catch {
+                note(index, sentence(error, place))
+            }
+            await parts.wait(atMost: Self.retryInterval)
+        }
+    }
+
+    private func note(_ index: Int, _ problem: String?) {
+        let isNew = shown.withLock { shown in
+            defer { shown[index].problem = problem }
+            return shown[index].problem != problem
+        }
+        guard isNew, let problem else { return }
+        logger.warning("OTLP on \(places[index].description): \(problem)")
+    }
+
+    /// Who has the port, where the kernel tells.
+    private func sentence(_ error: any Error, _ place: Place) -> String {
+        guard let error = error as? IOError, error.errnoCode == SystemError.addressInUse,
+            case .tcp(let host, let port) = place
+        else { return "\(error)" }
+        return "port \(port) is taken\(owner(host, port)); tried again every 5 s"
+    }
+
+    private func owner(_ host: String, _ port: Int) -> String {
+        do {
+            let address = try SocketAddress(ipAddress: host, port: port)
+            guard let local = TCPOwner.Address(address) else { return "" }
+            let owner = try TCPOwner.listener(at: local)
+            if let process = owner.process { return " by \(process.name) (pid \(process.pid))" }
+            return " by a process of uid \(owner.uid)"
+        } catch {
+            return ""
+        }
+    }
+
+    private func open(_ place: Place, _ parts: Parts) async throws -> any Channel {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 512)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            // A flood of small requests on one connection must not keep the others waiting.
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 2048, initial: 16_384, maximum: 65_536)
+            )
+            .childChannelInitializer { channel in self.admit(channel, place, parts) }
+        switch place {
+        case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
+        case .handed(let number): return try await bootstrap.withBoundSocket(number).get()
+        case .path(let path, let mode):
+            let number = try UnixSocket.listenAnew(path, mode: mode, blocking: false) {
+                self.logger.notice("a stale socket was replaced", metadata: ["socket": "\(path)"])
+            }.release()
+            return try await bootstrap.withBoundSocket(number).get()
+        }
+    }
+
+    private func admit(_ channel: any Channel, _ place: Place, _ parts: Parts) -> EventLoopFuture<
+        Void
+    > {
+        ledger.opened()
+        return PeerInspection.identity(of: channel).flatMapThrowing { peer in
+            let isNetwork = channel.remoteAddress?.protocol != .unix
+            if isNetwork, let ownUID = self.ownUID, let uid = peer.uid, uid != ownUID {
+                self.ledger.closed(cause: "not_permitted")
+                throw OTLPAdmissionError.foreignPeer
+            }
+            guard let number = parts.connections.value.admit() else {
+                self.ledger.closed(cause: "too_many_connections")
+                throw OTLPAdmissionError.full
+            }
+            var rules = HTTPRules(bodyBytesMax: self.limits.bodyBytesMax)
+            if !isNetwork { rules.hosts = nil }
+            let operations = channel.pipeline.syncOperations
+            try operations.configureHTTPServerPipeline(
+                withPipeliningAssistance: true, withErrorHandling: false)
+            try operations.addHandler(
+                HTTPHandler(
+                    intake: parts.intake, rules: rules, peer: peer,
+                    registry: parts.connections.value, number: number))
+        }
+    }
+}
+
+/// Why a connection is not served.
+enum OTLPAdmissionError: Error {
+    /// A peer of another user, at a user's own agent.
+    case foreignPeer
+    /// All connections are busy.
+    case full
+}
