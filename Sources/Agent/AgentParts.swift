@@ -176,12 +176,11 @@ final class AgentParts: Sendable {
         _ config: AgentConfig.OTLP, _ sockets: [ServiceManager.HandedSocket]
     ) -> OTLPServer {
         let handed = sockets.filter { $0.name == "otlp-http" }
-        let network: [OTLPServer.Place] =
-            handed.isEmpty
-            ? config.http.addresses.map { .tcp(host: $0, port: config.http.port) }
-            : handed.map { .handed($0.descriptor) }
+        let own: [OTLPServer.Place] =
+            config.http.addresses.map { .tcp(host: $0, port: config.http.port) }
+            + [.path(places.otlpSocket, mode: socketMode)]
         return OTLPServer(
-            places: network + [.path(places.otlpSocket, mode: socketMode)],
+            places: handed.isEmpty ? own : handed.map { .handed($0.descriptor) },
             ownUID: places.scope == .user ? ThisProcess.euid : nil, log: log,
             admission: admission, ledger: ledger, limits: OTLPLimits().within(descriptors),
             logger: logger)

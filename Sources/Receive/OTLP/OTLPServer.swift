@@ -33,7 +33,7 @@ package final class OTLPServer: Service {
     /// How a place is.
     package struct PlaceStatus: Sendable, Equatable {
         /// Where.
-        package let place: String
+        package internal(set) var place: String
         /// Why nobody can be heard there; nil if all is well.
         package var problem: String?
     }
@@ -109,8 +109,8 @@ package final class OTLPServer: Service {
         while !parts.isStopping {
             do {
                 let channel = try await open(place, parts)
-                note(index, nil)
-                logger.info("OTLP intake open", metadata: ["place": "\(place.description)"])
+                note(index, nil, at: channel)
+                logger.info("OTLP intake open", metadata: ["place": "\(status[index].place)"])
                 parts.keep(channel)
                 try await channel.closeFuture.get()
                 return
@@ -121,8 +121,16 @@ package final class OTLPServer: Service {
         }
     }
 
-    private func note(_ index: Int, _ problem: String?) {
+    /// What was handed over has its address as its name once it is open.
+    private func note(_ index: Int, _ problem: String?, at channel: (any Channel)? = nil) {
         let isNew = shown.withLock { shown in
+            if case .handed = places[index], let address = channel?.localAddress {
+                if let host = address.ipAddress, let port = address.port {
+                    shown[index].place = Place.tcp(host: host, port: port).description
+                } else {
+                    shown[index].place = address.pathname ?? shown[index].place
+                }
+            }
             defer { shown[index].problem = problem }
             return shown[index].problem != problem
         }
