@@ -30,6 +30,8 @@ let strict = (isFuzzing ? fuzzed : []) + language
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let httpClient: Target.Dependency = .product(
+    name: "AsyncHTTPClient", package: "async-http-client")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(
@@ -53,6 +55,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         // Bytes.
@@ -109,6 +112,12 @@ let package = Package(
                     name: "CSystemd",
                     condition: .when(platforms: [.linux], traits: ["Journald"])),
             ], swiftSettings: strict),
+        .target(
+            name: "OTLPExport",
+            dependencies: [
+                "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec", "Compression",
+                httpClient, nio, nioHTTP, nioPosix,
+            ], swiftSettings: strict),
         // The questions a CLI may ask an agent, and the answers.
         .target(
             name: "Control", dependencies: ["ByteCoding", "SystemIO", "Places"],
@@ -128,8 +137,8 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
-                "Export", "JournalExport", "Control", "Places", nio, nioPosix, logging, lifecycle,
-                "CLibYAML",
+                "Export", "JournalExport", "OTLPExport", "OTLPCodec", "Control", "Places", nio,
+                nioPosix, logging, lifecycle, "CLibYAML",
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .target(
                     name: "CSystemd",
@@ -221,6 +230,13 @@ let package = Package(
             name: "ExportTests",
             dependencies: [
                 "Export", "SegmentLog", "TelemetryBatch", "ByteCoding", "SystemIO", "SimulationKit",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OTLPExportTests",
+            dependencies: [
+                "OTLPExport", "OTLPCodec", "Export", "SegmentLog", "TelemetryBatch", "ByteCoding",
+                "SystemIO",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -2,6 +2,7 @@ internal import Control
 internal import Export
 internal import JournalExport
 internal import Logging
+internal import OTLPExport
 internal import SegmentLog
 internal import Synchronization
 internal import SystemIO
@@ -9,10 +10,30 @@ internal import SystemIO
 /// The exporters in force: started, replaced when their configuration changes, stopped. The set is
 /// closed; each is a cursor of its own over the log.
 final class Exporters: Sendable {
+    private enum Kind: Equatable {
+        case journald(AgentConfig.Journald)
+        case otlpHTTP(OTLPHTTPConfig)
+
+        var type: String {
+            switch self {
+            case .journald: "journald"
+            case .otlpHTTP: "otlp_http"
+            }
+        }
+
+        var startAt: StartPlace {
+            let chosen =
+                switch self {
+                case .journald(let config): config.startAt
+                case .otlpHTTP(let config): config.startAt
+                }
+            return chosen == .beginning ? .beginning : .end
+        }
+    }
+
     private struct Running {
         let runner: ExporterRunner
-        let type: String
-        let config: AgentConfig.Journald
+        let kind: Kind
     }
 
     private static let stopLimit = Duration.seconds(5)
@@ -40,39 +61,60 @@ final class Exporters: Sendable {
     /// that is replaced ends; `status` and the watchdog do not wait for it.
     func apply(_ config: AgentConfig) {
         applying.withLock { _ in
-            let replaced = running.withLock { running -> Running? in
-                guard let old = running.first, old.config != config.journald else { return nil }
-                return running.removeFirst()
+            let wanted = Self.wanted(config)
+            let replaced = running.withLock { running in
+                let gone = running.filter { wanted[$0.runner.name] != $0.kind }
+                running.removeAll { wanted[$0.runner.name] != $0.kind }
+                return gone
             }
-            replaced?.runner.stop(deadline: Self.stopLimit)
-            let isRunning = running.withLock { !$0.isEmpty }
-            guard !isRunning, config.journald.enabled else { return }
-            let runner = journald(config.journald)
-            do {
-                try runner.start()
-                let fresh = Running(runner: runner, type: "journald", config: config.journald)
-                running.withLock { $0.append(fresh) }
-            } catch {
-                logger.error("exporter journald cannot start: \(error)")
+            for one in replaced { one.runner.stop(deadline: Self.stopLimit) }
+            let there = Set(running.withLock { $0.map(\.runner.name) })
+            for (name, kind) in wanted.sorted(by: { $0.key < $1.key }) where !there.contains(name) {
+                let runner = runner(name, kind)
+                do {
+                    try runner.start()
+                    running.withLock { $0.append(Running(runner: runner, kind: kind)) }
+                } catch {
+                    logger.error("exporter \(name) cannot start: \(error)")
+                }
             }
         }
     }
 
-    private func journald(_ config: AgentConfig.Journald) -> ExporterRunner {
+    private static func wanted(_ config: AgentConfig) -> [String: Kind] {
+        var wanted: [String: Kind] = [:]
+        if config.journald.enabled { wanted["journald"] = .journald(config.journald) }
+        for (name, exporter) in config.otlpHTTP where exporter.enabled {
+            wanted[name] = .otlpHTTP(exporter)
+        }
+        return wanted
+    }
+
+    private func runner(_ name: String, _ kind: Kind) -> ExporterRunner {
         let log = self.log
         let logger = self.logger
         let failpoints = self.failpoints
+        let storage = self.storage
         return ExporterRunner(
-            name: "journald", startAt: config.startAt == .beginning ? .beginning : .end,
-            state: storage,
+            name: name, startAt: kind.startAt, state: storage,
             progress: LogProgress(
                 committed: log.committedSource, synced: { log.synced },
                 storedRecords: { log.statistics.stored.records }), reportDamage: { log.report($0) },
             logger: logger,
             makeExporter: {
-                JournalExporter(configuration: config.exporter, failpoints: failpoints)
+                switch kind {
+                case .journald(let config):
+                    JournalExporter(configuration: config.exporter, failpoints: failpoints)
+                case .otlpHTTP(let config):
+                    OTLPExporter(
+                        name: Self.fileName(name), configuration: config.exporter, state: storage,
+                        sender: HTTPSender())
+                }
             })
     }
+
+    /// As the name of a file or folder.
+    private static func fileName(_ name: String) -> String { name.replacing("/", with: "-") }
 
     /// Lets `run` see that it was told to stop.
     func wake() { log.wakeWaiters() }
@@ -118,7 +160,7 @@ final class Exporters: Sendable {
             let snapshot = one.runner.snapshot
             var exporter = AgentStatus.Exporter()
             exporter.name = one.runner.name
-            exporter.type = one.type
+            exporter.type = one.kind.type
             exporter.state = snapshot.state.name
             exporter.reason = snapshot.state.reason
             exporter.stored = snapshot.stored

@@ -15,7 +15,9 @@ package final class CursorFile: CursorStore {
     /// The file `cursors/<exporter>.cursor` of a state directory.
     package init(state: any Storage, exporter: String) throws(SourceError) {
         do throws(SystemError) {
-            file = try CheckpointFile.cursor(state: state, exporter: exporter)
+            // Names as `otlp_http/backup` are no paths.
+            file = try CheckpointFile.cursor(
+                state: state, exporter: exporter.replacing("/", with: "-"))
         } catch {
             throw SourceError("the cursor cannot be kept: \(error)")
         }

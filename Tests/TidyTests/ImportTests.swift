@@ -20,14 +20,19 @@ private let allowed: [String: Set<String>] = [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Export", "Logging",
         "CSystemd",
     ],
+    "OTLPExport": [
+        "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec", "Compression",
+        "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix",
+    ],
     "Control": ["ByteCoding", "SystemIO", "Places", "FoundationEssentials"],
     "Inspect": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control", "Places",
     ],
     "Agent": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive", "Export",
-        "JournalExport", "Control", "Places", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle",
-        "UnixSignals", "CLibYAML", "CSystemd", "FoundationEssentials",
+        "JournalExport", "OTLPExport", "OTLPCodec", "Control", "Places", "NIOCore", "NIOPosix",
+        "Logging", "ServiceLifecycle", "UnixSignals", "CLibYAML", "CSystemd",
+        "FoundationEssentials",
     ],
     "codex-telemetryd": [
         "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch", "SegmentLog",

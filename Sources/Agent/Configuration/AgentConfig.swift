@@ -93,11 +93,19 @@ package struct AgentConfig: Sendable, Equatable {
     package var otlp = OTLP()
     /// Key `exporters.journald`.
     package var journald = Journald()
+    /// Keys `exporters.otlp_http` and `exporters.otlp_http/NAME`, by what stands behind `exporters.`.
+    package var otlpHTTP: [String: OTLPHTTPConfig] = [:]
     /// Key `service.telemetry.logs.level`.
     package var logLevel = LogLevel.info
 
     /// The built-in default.
     package init() {}
+
+    /// One exporter; made by setting it.
+    subscript(otlpHTTP name: String) -> OTLPHTTPConfig {
+        get { otlpHTTP[name] ?? OTLPHTTPConfig() }
+        set { otlpHTTP[name] = newValue }
+    }
 }
 
 /// One value of the result, for `config`: what it is and where it came from.
@@ -138,7 +146,10 @@ extension AgentConfig {
             ("log.reserve", Quantity.bytes(log.reserveBytes)),
             ("service.telemetry.logs.level", logLevel.rawValue),
         ]
-        return values.map {
+        let exporters = otlpHTTP.sorted { $0.key < $1.key }.flatMap { name, config in
+            config.entries.map { ("exporters.\(name).\($0.0)", $0.1) }
+        }
+        return (values + exporters).map {
             ConfigEntry(key: $0.0, value: $0.1, origin: origins[$0.0] ?? "default")
         }
     }

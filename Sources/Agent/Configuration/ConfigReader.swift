@@ -34,6 +34,7 @@ package struct ConfigReading: Sendable, Equatable {
         var walk = ConfigWalk(file: file)
         do {
             if let root = try YAMLNode.read(yaml) { walk.read(root, environment: environment) }
+            walk.checkEndpoints()
         } catch {
             let problem = ConfigProblem(
                 file: file, line: error.place?.line ?? 0, column: error.place?.column ?? 0,
@@ -67,6 +68,8 @@ struct ConfigWalk {
     var config = AgentConfig()
     var origins: [String: String] = [:]
     var problems: [ConfigProblem] = []
+    /// Where each component of the user's naming stands.
+    private var components: [String: YAMLNode] = [:]
 
     init(file: String) {
         self.file = file
@@ -92,9 +95,15 @@ struct ConfigWalk {
             }
             var seen: Set<String> = []
             for (key, value) in mapping {
-                let name = key.text ?? ""
+                var name = key.text ?? ""
+                var next = keys[name]
+                if case .named(let type, let make) = keys[String(name.prefix { $0 != "/" })] {
+                    name = type + String(name.drop { $0 != "/" })
+                    next = make(name)
+                    components[name] = key
+                }
                 let full = path.isEmpty ? name : path + "." + name
-                guard let next = keys[name] else {
+                guard let next else {
                     let known = keys.keys.sorted().joined(separator: ", ")
                     report(key, "unknown key \(full); known here: \(known)")
                     continue
@@ -104,6 +113,25 @@ struct ConfigWalk {
                     continue
                 }
                 visit(value, next, path: full, environment: environment)
+            }
+        case .named: report(node, "\(path) has no name")
+        case .table(let expected, let assign):
+            if node.isEmpty { return }
+            guard case .mapping(let mapping, _) = node else {
+                report(node, "\(path) must be a mapping")
+                return
+            }
+            for (key, value) in mapping {
+                guard let name = key.text, let raw = value.text else {
+                    report(key, "\(path) must have \(expected)")
+                    continue
+                }
+                guard let text = substitute(raw, value, environment) else { continue }
+                guard assign(&config, name, text) else {
+                    report(key, "\(path).\(name) must be \(expected)")
+                    continue
+                }
+                origins["\(path).\(name)"] = "\(file):\(value.place.line)"
             }
         case .value(let expected, let assign):
             guard let raw = node.text else {
@@ -116,6 +144,28 @@ struct ConfigWalk {
                 return
             }
             origins[path] = "\(file):\(node.place.line)"
+        }
+    }
+
+    /// What no single value shows: an exporter without a place to send to, and one that sends to ourselves.
+    mutating func checkEndpoints() {
+        for (name, node) in components.sorted(by: { $0.key < $1.key }) {
+            let exporter = config[otlpHTTP: name]
+            guard exporter.enabled else { continue }
+            if exporter.addresses.isEmpty {
+                report(node, "exporters.\(name) needs an endpoint, as http://localhost:14318")
+            }
+            let own = config.otlp.http
+            let loopback = ["localhost", "127.0.0.1", "[::1]"]
+            for address in exporter.addresses
+            where config.otlp.enabled && address.port == own.port
+                && loopback.contains(address.host)
+            {
+                report(
+                    node,
+                    "exporters.\(name) would send to this agent's own receiver, \(address), "
+                        + "without end; name the backend's endpoint, or move the receiver")
+            }
         }
     }
 

@@ -4,11 +4,20 @@ indirect enum ConfigSchema {
     case section([String: ConfigSchema])
     /// A scalar: what it must be, for the error; and how it is set (false: it is not that).
     case value(expected: String, assign: (inout AgentConfig, String) -> Bool)
+    /// A component that may be there several times, as `TYPE` and `TYPE/NAME`: the full name, and what it
+    /// may say.
+    case named(type: String, make: (String) -> ConfigSchema)
+    /// A mapping of keys that are the user's.
+    case table(expected: String, assign: (inout AgentConfig, String, String) -> Bool)
 
     static var root: ConfigSchema {
         .section([
             "receivers": .section(["codex": .section(intake), "otlp": .section(otlp)]),
-            "exporters": .section(["journald": .section(journald)]),
+            "exporters": .section([
+                "journald": .section(journald),
+                "otlp_http": .named(type: "otlp_http") { .section(otlpHTTP($0)) },
+                "otlphttp": .named(type: "otlp_http") { .section(otlpHTTP($0)) },
+            ]),
             "log": .section(log),
             "service": .section([
                 "telemetry": .section([
@@ -60,6 +69,60 @@ indirect enum ConfigSchema {
                 \.journald.metricsInterval, .seconds(1)...(.seconds(86_400))),
             "start_at": choice(\.journald.startAt),
         ]
+    }
+
+    private static func otlpHTTP(_ name: String) -> [String: ConfigSchema] {
+        let it: WritableKeyPath<AgentConfig, OTLPHTTPConfig> = \.[otlpHTTP: name]
+        return [
+            "enabled": flag(it.appending(path: \.enabled)),
+            "endpoint": address(it.appending(path: \.endpoint)),
+            "traces_endpoint": address(it.appending(path: \.tracesEndpoint)),
+            "logs_endpoint": address(it.appending(path: \.logsEndpoint)),
+            "metrics_endpoint": address(it.appending(path: \.metricsEndpoint)),
+            "encoding": choice(it.appending(path: \.encoding)),
+            "compression": choice(it.appending(path: \.compression)),
+            "headers": headers(it.appending(path: \.headers)),
+            "timeout": duration(
+                it.appending(path: \.timeout), .milliseconds(100)...(.seconds(600))),
+            "retry_on_failure": .section([
+                "initial_interval": duration(
+                    it.appending(path: \.retryInitial), .milliseconds(10)...(.seconds(3600))),
+                "max_interval": duration(
+                    it.appending(path: \.retryLongest), .milliseconds(10)...(.seconds(3600))),
+            ]),
+            "sending_queue": .section([
+                "batch": .section([
+                    "max_size": number(it.appending(path: \.batchRecordsMax), 1...65_536),
+                    "flush_timeout": duration(
+                        it.appending(path: \.flushInterval), .milliseconds(1)...(.seconds(60))),
+                ])
+            ]),
+            "start_at": choice(it.appending(path: \.startAt)),
+        ]
+    }
+
+    private static func address(
+        _ path: WritableKeyPath<AgentConfig, HTTPAddress?>
+    ) -> ConfigSchema {
+        .value(expected: "a URL, as https://collector.example:4318") { config, text in
+            guard let address = HTTPAddress(text) else { return false }
+            config[keyPath: path] = address
+            return true
+        }
+    }
+
+    private static func headers(
+        _ path: WritableKeyPath<AgentConfig, [OTLPHTTPConfig.Header]>
+    ) -> ConfigSchema {
+        .table(expected: "a header's name and value, in ASCII and on one line") {
+            config, name, value in
+            let token = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }
+            guard !name.isEmpty, token, value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else {
+                return false
+            }
+            config[keyPath: path].append(OTLPHTTPConfig.Header(name: name, value: value))
+            return true
+        }
     }
 
     private static var log: [String: ConfigSchema] {

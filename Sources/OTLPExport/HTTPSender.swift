@@ -1,0 +1,82 @@
+import AsyncHTTPClient
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Requests over HTTP/1.1, with TLS where the URL says https. Nothing is made before the first request.
+package final class HTTPSender: RequestSender {
+    /// Bytes of an answer: more is no answer of OTLP.
+    private static let answerBytesMax = 1 << 20
+    private static let connectLimit = TimeAmount.seconds(10)
+
+    private struct Running {
+        let group: MultiThreadedEventLoopGroup
+        let client: HTTPClient
+    }
+
+    private var running: Running?
+
+    /// A sender without a connection.
+    package init() {}
+
+    package func send(
+        _ request: OutgoingRequest, timeout: Duration,
+        completion: @escaping @Sendable (SendOutcome) -> Void
+    ) {
+        do {
+            var headers = HTTPHeaders()
+            for header in request.headers { headers.add(name: header.name, value: header.value) }
+            let outgoing = try HTTPClient.Request(
+                url: request.url, method: .POST, headers: headers,
+                body: .byteBuffer(ByteBuffer(bytes: request.body)))
+            let answer = ResponseAccumulator(
+                request: outgoing, maxBodySize: Self.answerBytesMax)
+            client.execute(
+                request: outgoing, delegate: answer, deadline: .now() + TimeAmount(timeout)
+            ).futureResult.whenComplete { completion(Self.outcome($0)) }
+        } catch {
+            completion(.failed("\(error)"))
+        }
+    }
+
+    package func close() {
+        guard let running else { return }
+        self.running = nil
+        do {
+            try running.client.syncShutdown()
+            try running.group.syncShutdownGracefully()
+        } catch {
+            // It is over either way: connections are closed, and their requests failed.
+            return
+        }
+    }
+
+    private var client: HTTPClient {
+        if let running { return running.client }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow, timeout: .init(connect: Self.connectLimit))
+        configuration.httpVersion = .http1Only
+        let client = HTTPClient(
+            eventLoopGroupProvider: .shared(group), configuration: configuration)
+        running = Running(group: group, client: client)
+        return client
+    }
+
+    private static func outcome(_ result: Result<HTTPClient.Response, any Error>) -> SendOutcome {
+        switch result {
+        case .success(let response):
+            return .answered(
+                status: Int(response.status.code),
+                retryAfter: response.headers.first(name: "retry-after"),
+                contentType: response.headers.first(name: "content-type"),
+                body: response.body.map { Array($0.readableBytesView) } ?? [])
+        case .failure(let error as NIOConnectionError):
+            let reasons = Set(error.connectionErrors.map { "\($0.error)" })
+            return .failed(
+                "no connection to \(error.host):\(error.port): "
+                    + reasons.sorted().joined(separator: ", "))
+        case .failure(let error): return .failed("no answer: \(error)")
+        }
+    }
+}

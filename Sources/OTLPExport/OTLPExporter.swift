@@ -1,0 +1,205 @@
+package import Export
+import OTLPCodec
+import SegmentLog
+package import SystemIO
+import TelemetryBatch
+
+/// Sends records to a backend as OTLP over HTTP, each at least once: what was sent and not answered before a
+/// death comes again.
+///
+/// One request of each signal is under way at a time. One that may be sent again stays the first of its signal until it
+/// is taken, and records wait in the log behind it; one that may not goes to `rejected/`.
+package final class OTLPExporter: Exporter {
+    /// Bytes of requests that wait here; the rest waits in the log.
+    private static let bytesMax = 8 << 20
+    /// Records that are looked at together: a request ends between them.
+    private static let chunk = 1024
+    private static let waitNanoseconds: UInt64 = 20_000_000
+
+    private struct Arrival: Sendable {
+        let signal: OTLPSignal
+        let outcome: SendOutcome
+    }
+
+    private let configuration: OTLPExportConfiguration
+    private let sender: any RequestSender
+    private let rejectedFiles: RejectedFiles
+    private let time: any TimeSource
+    private let lanes: [SignalLane]
+    private let arrivals = Monitor<[Arrival]>([])
+    private var hasTaken = false
+    private var requests: UInt64 = 0
+    private var retries: UInt64 = 0
+    private var rejectedRequests: UInt64 = 0
+    private var rejection = ""
+    private var keepingProblem = ""
+
+    /// An exporter that has not begun; `name` is its own among exporters.
+    package init(
+        name: String, configuration: OTLPExportConfiguration, state: any Storage,
+        sender: any RequestSender, time: any TimeSource = SystemTime()
+    ) {
+        self.configuration = configuration
+        self.sender = sender
+        self.time = time
+        rejectedFiles = RejectedFiles(state: state, exporter: name)
+        lanes = OTLPSignal.allCases.map { SignalLane($0, configuration) }
+    }
+
+    package var wantsBatch: Bool { lanes.reduce(0) { $0 + $1.bytes } < Self.bytesMax }
+
+    package var details: [String: String] {
+        var found = ["requests": String(requests), "sent_again": String(retries)]
+        if rejectedRequests > 0 {
+            found["rejected_requests"] = String(rejectedRequests)
+            found["last_rejection"] = rejection
+        }
+        if !keepingProblem.isEmpty { found["rejected_not_kept"] = keepingProblem }
+        return found
+    }
+
+    package func resume(_ resumption: ExportResumption) {}
+
+    package func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8] { [] }
+
+    package func close() { sender.close() }
+
+    package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
+        hasTaken = true
+        let now = time.boottime()
+        let count = Int(batch.batch.header.recordCount)
+        var start = 0
+        while start < count {
+            let room = lanes.reduce(Self.chunk) { min($0, $1.room) }
+            let range = start..<min(start + room, count)
+            var left = range.count
+            for lane in lanes {
+                let taken = lane.take(batch, range, nowNanoseconds: now)
+                if lane.url != nil { left -= taken }
+            }
+            // Of a signal that has no endpoint, or of a type that OTLP does not have.
+            if left > 0 {
+                ledger.settle(batch.ticket, .excluded(.notSelected), records: left)
+            }
+            start = range.upperBound
+        }
+    }
+
+    package func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep {
+        settleArrivals(&ledger)
+        let now = time.boottime()
+        for lane in lanes {
+            let open = lane.openNanoseconds(now: now)
+            if open == 0 || open != nil && stopping { lane.seal() }
+            start(lane, now)
+        }
+        // While the log has more there is more to do than to wait for answers.
+        let mayWait = !hasTaken || !wantsBatch
+        hasTaken = false
+        if mayWait, lanes.contains(where: \.isInFlight) {
+            let limit = Clocks.monotonic() &+ Self.waitNanoseconds
+            _ = arrivals.wait(until: limit) { $0.isEmpty ? nil : true }
+            settleArrivals(&ledger)
+        }
+        return ExporterStep(
+            state: state, idleNanoseconds: idleNanoseconds(time.boottime()),
+            isDone: lanes.allSatisfy(\.isEmpty))
+    }
+
+    // MARK: Sending
+
+    private func start(_ lane: SignalLane, _ now: UInt64) {
+        guard !lane.isInFlight, lane.retry.mayAttempt(nowNanoseconds: now),
+            let outgoing = lane.outgoing
+        else { return }
+        lane.isInFlight = true
+        requests += 1
+        if lane.retry.failures > 0 { retries += 1 }
+        let (arrivals, signal) = (arrivals, lane.signal)
+        sender.send(outgoing, timeout: configuration.timeout) { outcome in
+            arrivals.update { $0.append(Arrival(signal: signal, outcome: outcome)) }
+        }
+    }
+
+    private func settleArrivals(_ ledger: inout ExportLedger) {
+        let found = arrivals.withLock { arrivals in
+            defer { arrivals = [] }
+            return arrivals
+        }
+        for arrival in found {
+            guard let lane = lanes.first(where: { $0.signal == arrival.signal }) else { continue }
+            lane.isInFlight = false
+            let wall = time.wall()
+            let answer = OTLPAnswer(
+                arrival.outcome, lane.signal, wallSeconds: wall / 1_000_000_000)
+            switch answer {
+            case .taken(let rejected, let message):
+                if rejected > 0 { note("\(rejected) records: \(message)") }
+                settle(lane, rejected: rejected, &ledger)
+            case .rejected(let reason): reject(lane, reason, wall, &ledger)
+            case .retry(let seconds, let reason):
+                lane.problem = reason
+                let decision = lane.retry.failed(
+                    .retryable(after: seconds.map { .seconds($0) }),
+                    nowNanoseconds: time.boottime(), random: Double.random(in: 0..<1))
+                if case .giveUp = decision { reject(lane, reason, wall, &ledger) }
+            }
+        }
+    }
+
+    /// The first request is dealt with: all but so many of its records are in the backend. Which, it does not
+    /// say: the first ones are counted as rejected.
+    private func settle(_ lane: SignalLane, rejected: UInt64, _ ledger: inout ExportLedger) {
+        lane.retry.succeeded()
+        lane.problem = nil
+        var lost = Int(clamping: rejected)
+        for part in lane.removeFirst().parts {
+            let wrong = min(lost, part.records)
+            lost -= wrong
+            if wrong > 0 { ledger.settle(part.ticket, .lost(.rejected), records: wrong) }
+            if part.records > wrong {
+                ledger.settle(part.ticket, .delivered, records: part.records - wrong)
+            }
+        }
+    }
+
+    private func reject(
+        _ lane: SignalLane, _ reason: String, _ wall: UInt64, _ ledger: inout ExportLedger
+    ) {
+        guard let first = lane.sealed.first else { return }
+        rejectedRequests += 1
+        note("\(first.records) records of \(lane.signal.rawValue): \(reason)")
+        do throws(SystemError) {
+            try rejectedFiles.keep(
+                first.body, suffix: lane.suffix, reason: "\(lane.url ?? ""): \(reason)",
+                wallNanoseconds: wall)
+        } catch {
+            keepingProblem = error.description
+        }
+        settle(lane, rejected: UInt64(first.records), &ledger)
+    }
+
+    private func note(_ sentence: String) { rejection = sentence }
+
+    // MARK: State
+
+    private var state: ExporterState {
+        for lane in lanes {
+            if let problem = lane.problem { return .degraded("\(lane.url ?? ""): \(problem)") }
+        }
+        return .running
+    }
+
+    private func idleNanoseconds(_ now: UInt64) -> UInt64 {
+        var idle = UInt64.max
+        for lane in lanes {
+            if lane.isInFlight { return 0 }
+            if !lane.sealed.isEmpty {
+                let next = lane.retry.nextAttemptNanoseconds
+                idle = min(idle, next > now ? next - now : 0)
+            }
+            if let open = lane.openNanoseconds(now: now) { idle = min(idle, open) }
+        }
+        return idle
+    }
+}

@@ -1,0 +1,51 @@
+import OTLPCodec
+import SystemIO
+
+/// What a backend refused for good: kept as it was sent, with the reason beside it, in `rejected/<exporter>` of
+/// the state directory. The oldest makes room.
+struct RejectedFiles {
+    /// Requests that are kept, and their bytes.
+    static let requestsMax = 100
+    static let bytesMax: UInt64 = 64 << 20
+
+    private let state: any Storage
+    private let exporter: String
+
+    init(state: any Storage, exporter: String) {
+        self.state = state
+        self.exporter = exporter
+    }
+
+    /// Keeps a request; durable on return.
+    func keep(
+        _ body: [UInt8], suffix: String, reason: String, wallNanoseconds: UInt64
+    ) throws(SystemError) {
+        let directory = try state.directory("rejected", create: true)
+            .directory(exporter, create: true)
+        try makeRoom(in: directory, for: UInt64(body.count))
+        let name = "\(wallNanoseconds)"
+        try write(body, "\(name).\(suffix)", in: directory)
+        try write(Array((reason + "\n").utf8), "\(name).reason", in: directory)
+        try directory.syncNames()
+    }
+
+    private func write(
+        _ bytes: [UInt8], _ name: String, in directory: any Storage
+    ) throws(SystemError) {
+        let file = try directory.open(name, .replace)
+        try file.write(bytes.span.bytes, at: 0)
+        try file.sync()
+    }
+
+    /// Names begin with their time, of the same number of digits: the oldest come first.
+    private func makeRoom(in directory: any Storage, for bytes: UInt64) throws(SystemError) {
+        let names = try directory.list()
+        var total = bytes
+        var requests = 1
+        for name in names.reversed() {
+            total += try directory.open(name, .read).size()
+            if !name.hasSuffix(".reason") { requests += 1 }
+            if requests > Self.requestsMax || total > Self.bytesMax { try directory.remove(name) }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+"""A backend that takes OTLP over HTTP, with the official protobuf classes. Runs with the Python of .build/python.
+
+    otlp_sink.py PORT FILE [ANSWERS]
+
+Each request that it takes becomes a line of FILE (JSON: signal, records, their ids or bodies, headers), before it is answered.
+ANSWERS, as `503:2,429,400,partial:3`, are given to the first requests, in that order, so many times each; a request that is
+answered otherwise than with 200 or a partial success leaves a line without records.
+"""
+
+import gzip
+import http.server
+import json
+import sys
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+
+KINDS = {
+    "/v1/traces": (traces.ExportTraceServiceRequest, traces.ExportTraceServiceResponse, "rejected_spans"),
+    "/v1/logs": (logs.ExportLogsServiceRequest, logs.ExportLogsServiceResponse, "rejected_log_records"),
+    "/v1/metrics": (metrics.ExportMetricsServiceRequest, metrics.ExportMetricsServiceResponse, "rejected_data_points"),
+}
+
+
+def records(path, request):
+    """What names each record."""
+    if path == "/v1/traces":
+        return [span.span_id.hex() for each in request.resource_spans for scope in each.scope_spans for span in scope.spans]
+    if path == "/v1/logs":
+        return [record.body.string_value
+                for each in request.resource_logs for scope in each.scope_logs for record in scope.log_records]
+    found = []
+    for each in request.resource_metrics:
+        for scope in each.scope_metrics:
+            for metric in scope.metrics:
+                found += [metric.name for _ in getattr(metric, metric.WhichOneof("data")).data_points]
+    return found
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        kind = KINDS[self.path]
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        is_json = self.headers["Content-Type"] == "application/json"
+        request = kind[0]()
+        if is_json:
+            text = body.decode()
+            # Identifiers are hexadecimal in OTLP's JSON, where protobuf's has base64.
+            json_format.Parse(json.dumps(with_base64(json.loads(text))), request)
+        else:
+            request.ParseFromString(body)
+        answer = self.server.answers.pop(0) if self.server.answers else "200"
+        response, status = kind[1](), 200
+        if answer.startswith("partial"):
+            setattr(response.partial_success, kind[2], 1)
+            response.partial_success.error_message = "one is not liked"
+        elif answer != "200":
+            status = int(answer)
+        line = {"path": self.path, "status": status, "headers": dict(self.headers.items()),
+                "records": records(self.path, request) if status == 200 else []}
+        with open(self.server.file, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        content = json_format.MessageToJson(response).encode() if is_json else response.SerializeToString()
+        self.send_response(status)
+        if status in (429, 503):
+            self.send_header("Retry-After", "1")
+        self.send_header("Content-Type", self.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+def with_base64(value):
+    import base64
+
+    if isinstance(value, dict):
+        return {
+            key: base64.b64encode(bytes.fromhex(each)).decode() if key in ("traceId", "spanId", "parentSpanId") else with_base64(each)
+            for key, each in value.items()
+        }
+    return [with_base64(each) for each in value] if isinstance(value, list) else value
+
+
+def main():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Backend)
+    server.daemon_threads = True
+    server.file = sys.argv[2]
+    server.answers = []
+    for part in sys.argv[3].split(",") if len(sys.argv) > 3 else []:
+        name, _, count = part.partition(":")
+        server.answers += [name] * int(count or 1)
+    print("listens", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

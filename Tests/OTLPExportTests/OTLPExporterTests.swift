@@ -1,0 +1,228 @@
+import ByteCoding
+import Export
+import Foundation
+import OTLPCodec
+import SegmentLog
+import SystemIO
+import TelemetryBatch
+import Testing
+
+@testable import OTLPExport
+
+/// A backend that does as it is told, at once.
+private final class ScriptedSender: RequestSender {
+    private(set) var requests: [OutgoingRequest] = []
+    private(set) var isClosed = false
+    var answers: [SendOutcome] = []
+    static let taken = SendOutcome.answered(
+        status: 200, retryAfter: nil, contentType: nil, body: [])
+
+    func send(
+        _ request: OutgoingRequest, timeout: Duration,
+        completion: @escaping @Sendable (SendOutcome) -> Void
+    ) {
+        requests.append(request)
+        completion(answers.isEmpty ? Self.taken : answers.removeFirst())
+    }
+
+    func close() { isClosed = true }
+}
+
+private final class TestTime: TimeSource, @unchecked Sendable {
+    // Guard: the test's one thread.
+    var now: UInt64 = 1_000_000_000
+    func wall() -> UInt64 { now }
+    func boottime() -> UInt64 { now }
+}
+
+/// An exporter, its ledger and its backend.
+private struct Exporting {
+    let sender = ScriptedSender()
+    let time = TestTime()
+    let directory: String
+    let exporter: OTLPExporter
+    var ledger = ExportLedger(cursor: LogOffset(rawValue: 0))
+    var end: UInt64 = 0
+
+    init(_ change: (inout OTLPExportConfiguration) -> Void = { _ in }) throws {
+        directory = "/tmp/otlp-export-tests-\(ThisProcess.pid)-\(UInt32.random(in: 0 ... .max))"
+        var configuration = OTLPExportConfiguration()
+        for signal in OTLPSignal.allCases {
+            configuration.endpoints[signal] = "http://backend/v1/\(signal.rawValue)"
+        }
+        change(&configuration)
+        exporter = OTLPExporter(
+            name: "test", configuration: configuration,
+            state: try DirectoryStorage(creating: directory), sender: sender, time: time)
+    }
+
+    /// A batch of spans and log events.
+    mutating func take(spans: Int, logs: Int = 0) throws {
+        var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
+        builder.begin(baseTime: 1000)
+        for number in 0..<spans {
+            builder.beginSpan(
+                name: builder.ref("span"), kind: .internal, status: .unset, trace: .zero,
+                span: SpanID(rawValue: UInt64(number + 1)), start: 1000, duration: 1)
+            _ = builder.endRecord()
+        }
+        for _ in 0..<logs {
+            builder.beginLog(time: 1000, severity: 9)
+            _ = builder.endRecord()
+        }
+        let batch = try Batch(builder.finish(sequence: 1))
+        end += 100
+        let ticket = ledger.take(records: spans + logs, end: LogOffset(rawValue: end))
+        exporter.take(
+            ExportBatch(
+                batch: batch, offset: LogOffset(rawValue: end - 100), ticket: ticket,
+                receiptNanoseconds: 0, peer: .unknown), ledger: &ledger)
+    }
+
+    @discardableResult mutating func step(stopping: Bool = false) -> ExporterStep {
+        let step = exporter.step(stopping: stopping, ledger: &ledger)
+        // Its answer may have come within it.
+        return step.isDone ? step : exporter.step(stopping: stopping, ledger: &ledger)
+    }
+}
+
+private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
+    .answered(status: status, retryAfter: retryAfter, contentType: nil, body: [])
+}
+
+@Suite struct `An exporter of OTLP` {
+    @Test func `waits for more records, and not for long`() throws {
+        var exporting = try Exporting { $0.flushInterval = .milliseconds(200) }
+        defer { remove(exporting) }
+        try exporting.take(spans: 3, logs: 2)
+        #expect(exporting.step().idleNanoseconds == 200_000_000)
+        #expect(exporting.sender.requests.isEmpty)
+        try exporting.take(spans: 4)
+        exporting.time.now += 200_000_000
+        #expect(exporting.step().isDone)
+        #expect(exporting.sender.requests.map(\.signal) == [.traces, .logs])
+        #expect(exporting.sender.requests[0].url == "http://backend/v1/traces")
+        #expect(exporting.ledger.counts[.delivered] == 9)
+        #expect(exporting.ledger.pending == 0)
+    }
+
+    @Test func `a full request goes at once`() throws {
+        var exporting = try Exporting { $0.recordsMax = 1000 }
+        defer { remove(exporting) }
+        try exporting.take(spans: 5000)
+        for _ in 0..<6 { exporting.step() }
+        #expect(exporting.sender.requests.count == 5)
+        #expect(exporting.ledger.counts[.delivered] == 5000)
+    }
+
+    @Test func `what may be sent again is, and not before the backend wants it`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        exporting.sender.answers = [refusal(503, retryAfter: "7"), .failed("no connection")]
+        try exporting.take(spans: 3)
+        let step = exporting.step()
+        #expect(step.state == .degraded("http://backend/v1/traces: answered 503"))
+        #expect(step.idleNanoseconds == 7_000_000_000)
+        exporting.time.now += 6_999_999_999
+        exporting.step()
+        #expect(exporting.sender.requests.count == 1)
+        exporting.time.now += 1
+        exporting.step()
+        #expect(exporting.sender.requests.count == 2)
+        #expect(exporting.ledger.pending == 3)
+        // Two failures of at most a second, doubled, each.
+        exporting.time.now += 4_000_000_000
+        #expect(exporting.step().state == .running)
+        #expect(exporting.sender.requests.count == 3)
+        #expect(exporting.ledger.counts[.delivered] == 3)
+        #expect(exporting.sender.requests[0].body == exporting.sender.requests[2].body)
+    }
+
+    @Test func `one signal's trouble does not hold up another's`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        exporting.sender.answers = [refusal(503)]
+        try exporting.take(spans: 3, logs: 2)
+        exporting.step()
+        exporting.step()
+        #expect(exporting.ledger.counts[.delivered] == 2)
+        #expect(exporting.ledger.pending == 3)
+    }
+
+    @Test func `what is refused for good is kept with the reason, and the next goes on`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        exporting.sender.answers = [refusal(400)]
+        try exporting.take(spans: 3)
+        exporting.step()
+        try exporting.take(spans: 4)
+        #expect(exporting.step().state == .running)
+        #expect(exporting.ledger.counts[.lost(.rejected)] == 3)
+        #expect(exporting.ledger.counts[.delivered] == 4)
+        let names = try Files.list(exporting.directory + "/rejected/test")
+        #expect(names == ["1000000000.reason", "1000000000.traces.pb.gz"])
+        let kept = try Files.read(
+            exporting.directory + "/rejected/test/1000000000.traces.pb.gz", limit: 1 << 20)
+        #expect(kept == exporting.sender.requests[0].body)
+        let reason = try Files.read(
+            exporting.directory + "/rejected/test/1000000000.reason", limit: 4096)
+        #expect(
+            String(decoding: reason, as: UTF8.self)
+                == "http://backend/v1/traces: answered 400\n")
+    }
+
+    @Test func `records that a backend left out are lost, the others delivered`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        let body = ExportResponse(rejected: 2, message: "old").encoded(.traces, .protobuf)
+        exporting.sender.answers = [
+            .answered(status: 200, retryAfter: nil, contentType: nil, body: body)
+        ]
+        try exporting.take(spans: 5)
+        exporting.step()
+        #expect(exporting.ledger.counts[.lost(.rejected)] == 2)
+        #expect(exporting.ledger.counts[.delivered] == 3)
+        #expect(exporting.sender.requests.count == 1)
+    }
+
+    @Test func `a signal without an endpoint is left out`() throws {
+        var exporting = try Exporting {
+            $0.flushInterval = .zero
+            $0.endpoints[.logs] = nil
+        }
+        defer { remove(exporting) }
+        try exporting.take(spans: 5, logs: 7)
+        exporting.step()
+        #expect(exporting.ledger.counts[.excluded(.notSelected)] == 7)
+        #expect(exporting.ledger.counts[.delivered] == 5)
+        #expect(exporting.ledger.pending == 0)
+    }
+
+    @Test func `memory is bounded while nothing is taken`() throws {
+        var exporting = try Exporting { $0.isCompressed = false }
+        defer { remove(exporting) }
+        exporting.sender.answers = [SendOutcome](repeating: .failed("down"), count: 10_000)
+        var taken = 0
+        while exporting.exporter.wantsBatch {
+            try exporting.take(spans: 10_000)
+            exporting.step()
+            taken += 1
+        }
+        #expect(taken < 100)
+        #expect(exporting.ledger.pending == UInt64(taken * 10_000))
+    }
+
+    @Test func `a stop sends what waits for others`() throws {
+        var exporting = try Exporting()
+        defer { remove(exporting) }
+        try exporting.take(spans: 5)
+        #expect(exporting.step(stopping: true).isDone)
+        #expect(exporting.ledger.counts[.delivered] == 5)
+        exporting.exporter.close()
+        #expect(exporting.sender.isClosed)
+    }
+
+    private func remove(_ exporting: Exporting) {
+        do { try FileManager.default.removeItem(atPath: exporting.directory) } catch { return }
+    }
+}
