@@ -26,7 +26,7 @@ final class AgentParts: Sendable {
     private let descriptors = ThisProcess.raiseDescriptorLimit()
     private let intakeProgress: IntakeProgress
     /// After a start clients and exporters come first.
-    private static let scrubDelay = Duration.seconds(2)
+    private static let settleDelay = Duration.seconds(2)
     private let socketWatch: SocketWatch
     private let receivers: Receivers
 
@@ -105,7 +105,7 @@ final class AgentParts: Sendable {
                 [log, places, logger] stop in
                 LogTeller(log: log, place: places.logDirectory, logger: logger).run(stop)
             },
-            ThreadService(name: "log-scrub") { [self] stop in scrub(stop) },
+            ThreadService(name: "settle") { [self] stop in settle(stop) },
             ThreadService(name: "status") { [self] stop in tellStatus(stop) },
             ReloadService { [self] in _ = reload() },
         ]
@@ -240,9 +240,11 @@ final class AgentParts: Sendable {
         } while !stop.wait(atMost: .seconds(1))
     }
 
-    /// Damage that lies behind all cursors is found once for each start, when there is time.
-    private func scrub(_ stop: ThreadService.Stop) {
-        if stop.wait(atMost: Self.scrubDelay) { return }
+    /// What a start leaves to be done when there is time: giving back the memory it took, and finding
+    /// the damage that lies behind all cursors.
+    private func settle(_ stop: ThreadService.Stop) {
+        if stop.wait(atMost: Self.settleDelay) { return }
+        ThisProcess.releaseCode()
         do {
             try log.scrubSealed { stop.wait(atMost: .nanoseconds(Int64(clamping: $0))) }
         } catch {

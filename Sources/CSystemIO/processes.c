@@ -3,6 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#if defined(__linux__)
+#include <link.h>
+#include <sys/mman.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -246,4 +250,26 @@ int cxt_monitor_wait(struct cxt_monitor *monitor, uint64_t deadline) {
 
 void cxt_monitor_wake_all(struct cxt_monitor *monitor) {
     pthread_cond_broadcast(&monitor->condition);
+}
+
+#if defined(__linux__)
+static int release_program(struct dl_phdr_info *program, size_t size, void *context) {
+    (void)size, (void)context;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < program->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &program->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || part->p_flags & PF_W) continue;
+        uintptr_t begin = program->dlpi_addr + part->p_vaddr, end = begin + part->p_memsz;
+        // Whole pages of what nobody may write: they are as they are in the file.
+        begin = (begin + page - 1) / page * page, end = end / page * page;
+        if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 1;  // The first is the program itself; libraries are shared with others.
+}
+#endif
+
+void cxt_release_code(void) {
+#if defined(__linux__)
+    dl_iterate_phdr(release_program, NULL);
+#endif
 }

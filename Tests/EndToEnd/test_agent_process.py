@@ -65,6 +65,18 @@ class AgentProcess(AloneCase):
         self.agent()
         self.records(1, "--name", "kept.by.sigterm")
 
+    def test_it_gives_back_what_its_start_took(self):
+        agent = self.agent()
+
+        def resident():
+            with open(f"/proc/{agent.pid}/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("RssFile:"))
+
+        at_first = resident()
+        eventually(lambda: resident() < at_first * 0.8, 20, lambda: f"of {at_first} kB are mapped {resident()}")
+        self.telemetry("emit", "event", "afterwards")
+        self.records(1, "--name", "afterwards")
+
     def test_a_killed_agents_socket_and_lock_are_taken_over(self):
         agent = self.agent()
         self.telemetry("emit", "event", "kept.by.sigkill")

@@ -103,6 +103,9 @@ int cxt_signals_wait(uint64_t set, int64_t milliseconds);
 void cxt_fill_standard_streams(void);
 // Lets this process open as many descriptors as it may; how many those are.
 uint64_t cxt_raise_descriptor_limit(void);
+// Unmaps the pages of the program's code and constants: they stay in the page cache, and come back when
+// they are touched.
+void cxt_release_code(void);
 // Ends the process by this signal as a shell would see it.
 int cxt_raise_to_end(int signal);
 
