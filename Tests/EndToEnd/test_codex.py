@@ -1,0 +1,129 @@
+"""The real Codex CLI sends to the agent: every record that left it is in the log once, and at a backend behind."""
+
+import collections
+import json
+import subprocess
+import unittest
+
+import codex
+from codex import Codex, Model
+from faults import FaultCase
+from host import eventually
+from installed import ROOT
+from otlp_proxy import Recorder
+
+PYTHON = ROOT / ".build/python/bin/python"
+
+
+class CodexCase(FaultCase):
+    """The loopback is the test's own: the agent is on port 4318 as it is anywhere."""
+
+    port = 4318
+
+    @classmethod
+    def setUpClass(cls):
+        why_not = codex.why_not()
+        if why_not:
+            raise unittest.SkipTest(why_not)
+        super().setUpClass()
+        alone = codex.loopback()
+        alone.__enter__()
+        cls.addClassCleanup(alone.__exit__, None, None, None)
+
+    def setUp(self):
+        super().setUp()
+        self.file, self.backend_port = self.home / "backend.jsonl", 9999
+
+    def enter(self, context):
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+    def codex(self, **model):
+        """Codex in this home, with a model of its own."""
+        return Codex(self.home, self.enter(Model(**model)))
+
+    def begin(self, **exporter):
+        """An agent that passes on what it takes."""
+        config = self.home / "config.yaml"
+        sends = {"endpoint": f"http://127.0.0.1:{self.backend_port}", "retry_on_failure": {"max_interval": "1s"}} | exporter
+        config.write_text(json.dumps({"exporters": {"otlp_http": sends, "journald": {"enabled": False}}}))
+        self.start("--config", config)
+        self.status_where(
+            "the receiver is open",
+            lambda s: all("problem" not in place for each in s["receivers"] for place in each["places"]))
+
+    def backend(self):
+        process = subprocess.Popen(
+            [PYTHON, ROOT / "Tests/EndToEnd/otlp_sink.py", str(self.backend_port), self.file], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(self._bury, process)
+        self.assertEqual(process.stdout.readline(), "listens\n")
+
+    def arrived(self):
+        """How often each record is at the backend, by path."""
+        lines = [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+        found = collections.defaultdict(collections.Counter)
+        for line in lines:
+            found[line["path"]].update(line["records"])
+        return found
+
+    def sent(self, recorder):
+        """What left Codex, by path."""
+        told = subprocess.run(
+            [PYTHON, ROOT / "Tests/EndToEnd/otlp_proxy.py", recorder.folder], capture_output=True, text=True, timeout=60)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        found = collections.defaultdict(list)
+        for request in json.loads(told.stdout):
+            found[request["path"]] += request["records"]
+        return found
+
+    def delivered(self, count, seconds=30):
+        def ask():
+            exporter = next(each for each in self.status()["exporters"] if each["name"] == "otlp_http")
+            return exporter["delivered"] == count and exporter["waiting"] == 0
+
+        eventually(ask, seconds, lambda: f"{count} delivered: {json.dumps(self.status()['exporters'])}")
+
+
+@unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
+class EveryRecord(CodexCase):
+    def check(self, protocol):
+        self.backend()
+        self.begin()
+        recorder = self.enter(Recorder(self.home / "recorded", self.port))
+        user = self.codex()
+        user.settings(user.exporters(recorder.port, protocol))
+        run = user.run()
+        self.assertEqual(run.code, 0, run.text)
+        self.assertIn("all done", run.text)
+        self.assertEqual({request["status"] for request in recorder.requests}, {200})
+        sent = self.sent(recorder)
+        count = sum(len(each) for each in sent.values())
+        # A turn with a tool call; the figures that it had elsewhere, with room.
+        self.assertGreater(len(sent["/v1/traces"]), 400)
+        self.assertGreater(len(sent["/v1/metrics"]), 100)
+        self.assertIn("codex.tool_result", sent["/v1/logs"])
+        status = self.status()
+        self.assertEqual(status["intake"]["stored"]["records"], count)
+        self.assertEqual(status["log"]["kept_spans"], len(sent["/v1/traces"]))
+        self.assertEqual(status["receivers"][0]["unknown_fields"], {})
+        self.delivered(count)
+        arrived = self.arrived()
+        self.assertEqual(arrived["/v1/traces"], collections.Counter(sent["/v1/traces"]))
+        self.assertEqual(max(arrived["/v1/traces"].values()), 1)
+        self.assertEqual(arrived["/v1/metrics"], collections.Counter(sent["/v1/metrics"]))
+        self.assertEqual(sum(arrived["/v1/logs"].values()), len(sent["/v1/logs"]))
+        self.stop()
+        self.assertEqual(self.assert_all_there()["records"], count)
+        print(f"  {protocol}: " + ", ".join(f"{len(sent[path])} {path[4:]}" for path in sorted(sent)), flush=True)
+
+    def test_over_protobuf_is_in_the_log_and_at_a_backend_once(self):
+        self.check("binary")
+
+    def test_over_json_is_in_the_log_and_at_a_backend_once(self):
+        self.check("json")
+
+
+if __name__ == "__main__":
+    unittest.main()
