@@ -260,7 +260,8 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Control", "Receive", "SegmentLog", "SystemIO", "ByteCoding", logging,
+                "Agent", "Control", "Export", "Receive", "SegmentLog", "SystemIO", "ByteCoding",
+                logging,
             ],
             swiftSettings: strict),
     ]

@@ -12,12 +12,12 @@ internal import SystemIO
 final class Exporters: Sendable {
     private enum Kind: Equatable {
         case journald(AgentConfig.Journald)
-        case otlpHTTP(OTLPHTTPConfig)
+        case configured(ExporterConfig, RecordRules)
 
         var type: String {
             switch self {
             case .journald: "journald"
-            case .otlpHTTP: "otlp_http"
+            case .configured(let config, _): config.type
             }
         }
 
@@ -25,9 +25,16 @@ final class Exporters: Sendable {
             let chosen =
                 switch self {
                 case .journald(let config): config.startAt
-                case .otlpHTTP(let config): config.startAt
+                case .configured(let config, _): config.settings.basics.startAt
                 }
             return chosen == .beginning ? .beginning : .end
+        }
+
+        var rules: RecordRules {
+            switch self {
+            case .journald: .everything
+            case .configured(_, let rules): rules
+            }
         }
     }
 
@@ -84,8 +91,9 @@ final class Exporters: Sendable {
     private static func wanted(_ config: AgentConfig) -> [String: Kind] {
         var wanted: [String: Kind] = [:]
         if config.journald.enabled { wanted["journald"] = .journald(config.journald) }
-        for (name, exporter) in config.otlpHTTP where exporter.enabled {
-            wanted[name] = .otlpHTTP(exporter)
+        for (name, exporter) in config.exporters
+        where exporter.settings.basics.enabled && config.isUsed(name) {
+            wanted[name] = .configured(exporter, config.rules(of: name))
         }
         return wanted
     }
@@ -96,7 +104,7 @@ final class Exporters: Sendable {
         let failpoints = self.failpoints
         let storage = self.storage
         return ExporterRunner(
-            name: name, startAt: kind.startAt, state: storage,
+            name: name, startAt: kind.startAt, rules: kind.rules, state: storage,
             progress: LogProgress(
                 committed: log.committedSource, synced: { log.synced },
                 storedRecords: { log.statistics.stored.records }), reportDamage: { log.report($0) },
@@ -105,7 +113,7 @@ final class Exporters: Sendable {
                 switch kind {
                 case .journald(let config):
                     JournalExporter(configuration: config.exporter, failpoints: failpoints)
-                case .otlpHTTP(let config):
+                case .configured(.otlpHTTP(let config), _):
                     OTLPExporter(
                         name: Self.fileName(name), configuration: config.exporter, state: storage,
                         sender: HTTPSender())

@@ -7,19 +7,23 @@ package struct ExportBatch: Sendable {
     package let batch: Batch
     /// Where it is.
     package let offset: LogOffset
-    /// Names it in the ledger: every record must be settled under it.
+    /// The records that are the exporter's, by their places in the batch: rising, apart from each other, none
+    /// empty. The others are settled already.
+    package let ranges: [Range<Int>]
+    /// Names it in the ledger: every record of `ranges` must be settled under it.
     package let ticket: ExportLedger.Ticket
     /// When the agent got it: nanoseconds since 1970.
     package let receiptNanoseconds: UInt64
     /// The kernel's word on who sent it.
     package let peer: PeerIdentity
 
-    /// All given.
+    /// All given; without ranges all records are the exporter's.
     package init(
-        batch: Batch, offset: LogOffset, ticket: ExportLedger.Ticket, receiptNanoseconds: UInt64,
-        peer: PeerIdentity
+        batch: Batch, ranges: [Range<Int>]? = nil, offset: LogOffset, ticket: ExportLedger.Ticket,
+        receiptNanoseconds: UInt64, peer: PeerIdentity
     ) {
         self.batch = batch
+        self.ranges = ranges ?? RecordRules.everything.select(from: batch).ranges
         self.offset = offset
         self.ticket = ticket
         self.receiptNanoseconds = receiptNanoseconds

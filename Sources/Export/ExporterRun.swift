@@ -30,6 +30,7 @@ package struct ExporterRun {
     /// What was wrong with the saved cursor, nil if nothing.
     let cursorProblem: String?
 
+    private let rules: RecordRules
     private let source: any ExportSource
     private let exporter: any Exporter
     private let store: any CursorStore
@@ -53,9 +54,11 @@ package struct ExporterRun {
 
     /// Loads the cursor, or makes one, and prepares source and exporter.
     package init(
-        name: String, startAt: StartPlace, source: any ExportSource, exporter: any Exporter,
-        store: any CursorStore, time: any TimeSource
+        name: String, startAt: StartPlace, rules: RecordRules = .everything,
+        source: any ExportSource, exporter: any Exporter, store: any CursorStore,
+        time: any TimeSource
     ) throws(SourceError) {
+        self.rules = rules
         self.source = source
         self.exporter = exporter
         self.store = store
@@ -167,9 +170,14 @@ package struct ExporterRun {
             let batch = try Batch(found.payload)
             let ticket = ledger.take(
                 records: Int(batch.header.recordCount), end: found.end, ordinal: found.ordinal)
+            let selection = rules.select(from: batch)
+            for (cause, records) in selection.excluded {
+                ledger.settle(ticket, .excluded(cause), records: records)
+            }
+            if selection.ranges.isEmpty { return }
             exporter.take(
                 ExportBatch(
-                    batch: batch, offset: found.offset, ticket: ticket,
+                    batch: batch, ranges: selection.ranges, offset: found.offset, ticket: ticket,
                     receiptNanoseconds: found.receiptNanoseconds, peer: found.peer),
                 ledger: &ledger)
         } catch {

@@ -36,6 +36,7 @@ package final class ExporterRunner: Sendable {
     private let life = Mutex(Life.new)
     private let shown: Mutex<ExporterSnapshot>
     private let startAt: StartPlace
+    private let rules: RecordRules
     private let time: any TimeSource
     private let logger: Logger
     private let makeSource: @Sendable () throws(SourceError) -> any ExportSource
@@ -47,14 +48,15 @@ package final class ExporterRunner: Sendable {
     /// `reportDamage` is told of damaged ranges that the reader meets. Nothing
     /// happens before `start`.
     package convenience init(
-        name: String, startAt: StartPlace = .end, state: any Storage,
+        name: String, startAt: StartPlace = .end, rules: RecordRules = .everything,
+        state: any Storage,
         progress: LogProgress? = nil,
         reportDamage: (@Sendable (DamagedRange) -> Void)? = nil,
         time: any TimeSource = SystemTime(), logger: Logger,
         makeExporter: @escaping @Sendable () -> any Exporter
     ) {
         self.init(
-            name: name, startAt: startAt, time: time, logger: logger,
+            name: name, startAt: startAt, rules: rules, time: time, logger: logger,
             makeSource: { () throws(SourceError) in
                 try LogSource(state: state, progress: progress, reportDamage: reportDamage)
             },
@@ -64,13 +66,15 @@ package final class ExporterRunner: Sendable {
 
     /// A runner with a source and a store of its own choice. All three are made on the runner's thread.
     package init(
-        name: String, startAt: StartPlace, time: any TimeSource, logger: Logger,
+        name: String, startAt: StartPlace, rules: RecordRules = .everything,
+        time: any TimeSource, logger: Logger,
         makeSource: @escaping @Sendable () throws(SourceError) -> any ExportSource,
         makeStore: @escaping @Sendable () throws(SourceError) -> any CursorStore,
         makeExporter: @escaping @Sendable () -> any Exporter
     ) {
         self.name = name
         self.startAt = startAt
+        self.rules = rules
         self.time = time
         self.logger = logger
         self.makeSource = makeSource
@@ -116,8 +120,8 @@ package final class ExporterRunner: Sendable {
         while stopDeadline == nil {
             do throws(SourceError) {
                 var run = try ExporterRun(
-                    name: name, startAt: startAt, source: makeSource(), exporter: makeExporter(),
-                    store: makeStore(), time: time)
+                    name: name, startAt: startAt, rules: rules, source: makeSource(),
+                    exporter: makeExporter(), store: makeStore(), time: time)
                 shown.withLock { $0 = run.snapshot }
                 signals.update { $0.wasOpened = true }
                 if let problem = run.cursorProblem {

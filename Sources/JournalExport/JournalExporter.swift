@@ -20,8 +20,17 @@ package import Export
             let export: ExportBatch
             var interpreter: BatchInterpreter
             var records: RecordSequence.Iterator
+            /// The first of the batch's ranges that has records yet to come.
+            var range = 0
             var points = MetricFold()
             var isBegun = false
+
+            /// Whether a record, each after the one before it, is in the ranges.
+            mutating func isOurs(_ index: Int) -> Bool {
+                let ranges = export.ranges
+                while range < ranges.count, ranges[range].upperBound <= index { range += 1 }
+                return range < ranges.count && ranges[range].contains(index)
+            }
         }
 
         private let configuration: JournalConfiguration
@@ -180,6 +189,7 @@ package import Export
                     break
                 }
                 looked += 1
+                guard now.isOurs(record.index) else { continue }
                 if let entry = consider(record, &now, &ledger) { entries.append(entry) }
             }
             if !entries.isEmpty {

@@ -67,11 +67,16 @@ package final class OTLPExporter: Exporter {
     package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
         hasTaken = true
         let now = time.boottime()
-        let count = Int(batch.batch.header.recordCount)
-        var start = 0
-        while start < count {
+        for range in batch.ranges { take(batch, range, now, &ledger) }
+    }
+
+    private func take(
+        _ batch: ExportBatch, _ records: Range<Int>, _ now: UInt64, _ ledger: inout ExportLedger
+    ) {
+        var start = records.lowerBound
+        while start < records.upperBound {
             let room = lanes.reduce(Self.chunk) { min($0, $1.room) }
-            let range = start..<min(start + room, count)
+            let range = start..<min(start + room, records.upperBound)
             var left = range.count
             for lane in lanes {
                 let taken = lane.take(batch, range, nowNanoseconds: now)

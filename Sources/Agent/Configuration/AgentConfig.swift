@@ -93,19 +93,20 @@ package struct AgentConfig: Sendable, Equatable {
     package var otlp = OTLP()
     /// Key `exporters.journald`.
     package var journald = Journald()
-    /// Keys `exporters.otlp_http` and `exporters.otlp_http/NAME`, by what stands behind `exporters.`.
-    package var otlpHTTP: [String: OTLPHTTPConfig] = [:]
+    /// Keys `exporters.TYPE` and `exporters.TYPE/NAME`, by what stands behind `exporters.`
+    package var exporters: [String: ExporterConfig] = [:]
+    /// Keys `processors.TYPE` and `processors.TYPE/NAME`, by what stands behind `processors.`
+    package var processors: [String: ProcessorConfig] = [:]
+    /// Keys `service.pipelines.SIGNAL` and `service.pipelines.SIGNAL/NAME`, by what stands behind `pipelines.`
+    package var pipelines: [String: Pipeline] = [:]
+    /// Exporters that the environment asks for: they get every signal, whatever pipelines there are, unless
+    /// one names them.
+    package var environmentExporters: Set<String> = []
     /// Key `service.telemetry.logs.level`.
     package var logLevel = LogLevel.info
 
     /// The built-in default.
     package init() {}
-
-    /// One exporter; made by setting it.
-    subscript(otlpHTTP name: String) -> OTLPHTTPConfig {
-        get { otlpHTTP[name] ?? OTLPHTTPConfig() }
-        set { otlpHTTP[name] = newValue }
-    }
 }
 
 /// One value of the result, for `config`: what it is and where it came from.
@@ -146,10 +147,18 @@ extension AgentConfig {
             ("log.reserve", Quantity.bytes(log.reserveBytes)),
             ("service.telemetry.logs.level", logLevel.rawValue),
         ]
-        let exporters = otlpHTTP.sorted { $0.key < $1.key }.flatMap { name, config in
-            config.entries.map { ("exporters.\(name).\($0.0)", $0.1) }
+        let exporters = exporters.sorted { $0.key < $1.key }.flatMap { name, config in
+            (config.settings.basics.entries + config.settings.entries).map {
+                ("exporters.\(name).\($0.0)", $0.1)
+            }
         }
-        return (values + exporters).map {
+        let processors = processors.sorted { $0.key < $1.key }.flatMap { name, config in
+            config.entries.map { ("processors.\(name)\($0.0)", $0.1) }
+        }
+        let pipelines = pipelines.sorted { $0.key < $1.key }.flatMap { name, pipeline in
+            pipeline.entries.map { ("service.pipelines.\(name).\($0.0)", $0.1) }
+        }
+        return (values + exporters + processors + pipelines).map {
             ConfigEntry(key: $0.0, value: $0.1, origin: origins[$0.0] ?? "default")
         }
     }

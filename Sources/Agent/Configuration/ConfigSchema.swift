@@ -1,53 +1,26 @@
-/// What a configuration file may say: the one table that reading, errors and the reference use.
+/// What a part of a configuration file may say: the one table that reading, errors and the reference use.
 indirect enum ConfigSchema {
     /// A mapping of known keys.
     case section([String: ConfigSchema])
     /// A scalar: what it must be, for the error; and how it is set (false: it is not that).
     case value(expected: String, assign: (inout AgentConfig, String) -> Bool)
+    /// Scalars in a sequence, or one alone.
+    case list(expected: String, assign: (inout AgentConfig, [String]) -> Bool)
     /// A component that may be there several times, as `TYPE` and `TYPE/NAME`: the full name, and what it
     /// may say.
     case named(type: String, make: (String) -> ConfigSchema)
     /// A mapping of keys that are the user's.
     case table(expected: String, assign: (inout AgentConfig, String, String) -> Bool)
+    /// What is set by being named, whatever it says or leaves out.
+    case present(ConfigSchema, assign: (inout AgentConfig) -> Void)
+    /// A key of the Collector's that may stand and does nothing: why none is needed, for the warning.
+    case accepted(why: String)
+    /// A key of the Collector's that would do something, and cannot here: why, and what to do instead.
+    case refused(why: String)
+}
 
-    static var root: ConfigSchema {
-        .section([
-            "receivers": .section(["codex": .section(intake), "otlp": .section(otlp)]),
-            "exporters": .section([
-                "journald": .section(journald),
-                "otlp_http": .named(type: "otlp_http") { .section(otlpHTTP($0)) },
-                "otlphttp": .named(type: "otlp_http") { .section(otlpHTTP($0)) },
-            ]),
-            "log": .section(log),
-            "service": .section([
-                "telemetry": .section([
-                    "logs": .section(["level": choice(\.logLevel)])
-                ])
-            ]),
-        ])
-    }
-
-    private static var intake: [String: ConfigSchema] {
-        [
-            "enabled": flag(\.intake.enabled),
-            "connections_max": number(\.intake.connectionsMax, 1...65_536),
-            "connections_per_user_max": number(\.intake.connectionsPerUserMax, 1...65_536),
-            "in_flight_bytes_max": size(\.intake.inFlightBytesMax, (8 << 20)...(4 << 30)),
-            "in_flight_bytes_per_connection_max": size(
-                \.intake.inFlightBytesPerConnectionMax, (4 << 20)...(1 << 30)),
-        ]
-    }
-
-    private static var otlp: [String: ConfigSchema] {
-        [
-            "enabled": flag(\.otlp.enabled),
-            "protocols": .section([
-                "http": .section(["endpoint": endpoint(\.otlp.http)])
-            ]),
-        ]
-    }
-
-    private static func endpoint(
+extension ConfigSchema {
+    static func endpoint(
         _ path: WritableKeyPath<AgentConfig, Endpoint>
     ) -> ConfigSchema {
         .value(
@@ -59,49 +32,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static var journald: [String: ConfigSchema] {
-        [
-            "enabled": flag(\.journald.enabled),
-            "detail": choice(\.journald.detail),
-            "entries_per_second_max": count(\.journald.entriesPerSecondMax),
-            "bytes_per_day_max": size(\.journald.bytesPerDayMax, 0...(1 << 50)),
-            "metrics_interval": duration(
-                \.journald.metricsInterval, .seconds(1)...(.seconds(86_400))),
-            "start_at": choice(\.journald.startAt),
-        ]
-    }
-
-    private static func otlpHTTP(_ name: String) -> [String: ConfigSchema] {
-        let it: WritableKeyPath<AgentConfig, OTLPHTTPConfig> = \.[otlpHTTP: name]
-        return [
-            "enabled": flag(it.appending(path: \.enabled)),
-            "endpoint": address(it.appending(path: \.endpoint)),
-            "traces_endpoint": address(it.appending(path: \.tracesEndpoint)),
-            "logs_endpoint": address(it.appending(path: \.logsEndpoint)),
-            "metrics_endpoint": address(it.appending(path: \.metricsEndpoint)),
-            "encoding": choice(it.appending(path: \.encoding)),
-            "compression": choice(it.appending(path: \.compression)),
-            "headers": headers(it.appending(path: \.headers)),
-            "timeout": duration(
-                it.appending(path: \.timeout), .milliseconds(100)...(.seconds(600))),
-            "retry_on_failure": .section([
-                "initial_interval": duration(
-                    it.appending(path: \.retryInitial), .milliseconds(10)...(.seconds(3600))),
-                "max_interval": duration(
-                    it.appending(path: \.retryLongest), .milliseconds(10)...(.seconds(3600))),
-            ]),
-            "sending_queue": .section([
-                "batch": .section([
-                    "max_size": number(it.appending(path: \.batchRecordsMax), 1...65_536),
-                    "flush_timeout": duration(
-                        it.appending(path: \.flushInterval), .milliseconds(1)...(.seconds(60))),
-                ])
-            ]),
-            "start_at": choice(it.appending(path: \.startAt)),
-        ]
-    }
-
-    private static func address(
+    static func address(
         _ path: WritableKeyPath<AgentConfig, HTTPAddress?>
     ) -> ConfigSchema {
         .value(expected: "a URL, as https://collector.example:4318") { config, text in
@@ -111,7 +42,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func headers(
+    static func headers(
         _ path: WritableKeyPath<AgentConfig, [OTLPHTTPConfig.Header]>
     ) -> ConfigSchema {
         .table(expected: "a header's name and value, in ASCII and on one line") {
@@ -125,24 +56,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static var log: [String: ConfigSchema] {
-        [
-            "fsync": choice(\.log.fsync),
-            "fsync_interval": duration(\.log.fsyncInterval, .milliseconds(1)...(.seconds(60))),
-            "fsync_bytes": size(\.log.fsyncBytes, 4096...(1 << 30)),
-            "cap": .value(expected: "a size of at least 8MiB, as 512MiB or 1GiB") { config, text in
-                guard let bytes = Quantity.bytes(parsing: text), bytes >= 8 << 20 else {
-                    return false
-                }
-                config.log.capBytes = bytes
-                return true
-            },
-            "retention": duration(\.log.retention, .seconds(60)...(.seconds(3650 * 86_400))),
-            "reserve": size(\.log.reserveBytes, 0...(1 << 30)),
-        ]
-    }
-
-    private static func flag(_ path: WritableKeyPath<AgentConfig, Bool>) -> ConfigSchema {
+    static func flag(_ path: WritableKeyPath<AgentConfig, Bool>) -> ConfigSchema {
         .value(expected: "true or false") { config, text in
             switch text.lowercased() {
             case "true": config[keyPath: path] = true
@@ -153,7 +67,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func number(
+    static func number(
         _ path: WritableKeyPath<AgentConfig, Int>, _ range: ClosedRange<Int>
     ) -> ConfigSchema {
         .value(expected: "a number from \(range.lowerBound) to \(range.upperBound)") {
@@ -164,7 +78,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func count(_ path: WritableKeyPath<AgentConfig, UInt64>) -> ConfigSchema {
+    static func count(_ path: WritableKeyPath<AgentConfig, UInt64>) -> ConfigSchema {
         .value(expected: "a number, 0 for no cap") { config, text in
             guard let value = UInt64(text) else { return false }
             config[keyPath: path] = value
@@ -172,7 +86,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func size(
+    static func size(
         _ path: WritableKeyPath<AgentConfig, UInt64>, _ range: ClosedRange<UInt64>
     ) -> ConfigSchema {
         let bounds = "\(Quantity.bytes(range.lowerBound)) to \(Quantity.bytes(range.upperBound))"
@@ -185,7 +99,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func duration(
+    static func duration(
         _ path: WritableKeyPath<AgentConfig, Duration>, _ range: ClosedRange<Duration>
     ) -> ConfigSchema {
         let bounds =
@@ -199,7 +113,7 @@ indirect enum ConfigSchema {
         }
     }
 
-    private static func choice<Choice>(
+    static func choice<Choice>(
         _ path: WritableKeyPath<AgentConfig, Choice>
     ) -> ConfigSchema
     where Choice: RawRepresentable & CaseIterable, Choice.RawValue == String {

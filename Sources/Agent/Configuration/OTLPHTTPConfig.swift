@@ -1,6 +1,9 @@
 /// Forwarding to a backend as OTLP over HTTP. Keys: `exporters.otlp_http` and `exporters.otlp_http/NAME`, also
 /// written `otlphttp`.
-package struct OTLPHTTPConfig: Sendable, Equatable {
+package struct OTLPHTTPConfig: ExporterSettings {
+    static let type = "otlp_http"
+    static let aliases = ["otlphttp"]
+
     /// How requests are written.
     package enum Encoding: String, Sendable, CaseIterable {
         /// Protocol buffers.
@@ -23,8 +26,8 @@ package struct OTLPHTTPConfig: Sendable, Equatable {
         package let value: String
     }
 
-    /// Key `enabled`, default true.
-    package var enabled = true
+    /// Keys `enabled` and `start_at`.
+    package var basics = ExporterBasics()
     /// Key `endpoint`: the base, to which `/v1/traces` and its sisters are appended. One that ends in these
     /// is taken to its base.
     package var endpoint: HTTPAddress?
@@ -50,21 +53,24 @@ package struct OTLPHTTPConfig: Sendable, Equatable {
     package var batchRecordsMax = 8192
     /// Key `sending_queue.batch.flush_timeout`, default 200 ms.
     package var flushInterval = Duration.milliseconds(200)
-    /// Key `start_at`, default `end`.
-    package var startAt = AgentConfig.StartAt.end
 
     /// The defaults, without an endpoint.
     package init() {}
 
-    /// All that is set, for the rules of endpoints.
-    var addresses: [HTTPAddress] {
-        [endpoint, tracesEndpoint, logsEndpoint, metricsEndpoint].compactMap(\.self)
+    /// Keys of endpoints and what is set.
+    private var places: [(String, HTTPAddress?)] {
+        [
+            ("endpoint", endpoint), ("traces_endpoint", tracesEndpoint),
+            ("logs_endpoint", logsEndpoint), ("metrics_endpoint", metricsEndpoint),
+        ]
     }
+
+    /// All that is set.
+    var addresses: [HTTPAddress] { places.compactMap(\.1) }
 
     /// Every key below the exporter's with its value; headers' values are secrets.
     var entries: [(String, String)] {
         [
-            ("enabled", "\(enabled)"),
             ("endpoint", endpoint?.description ?? ""),
             ("traces_endpoint", tracesEndpoint?.description ?? ""),
             ("logs_endpoint", logsEndpoint?.description ?? ""),
@@ -76,49 +82,30 @@ package struct OTLPHTTPConfig: Sendable, Equatable {
             ("retry_on_failure.max_interval", Quantity.duration(retryLongest)),
             ("sending_queue.batch.max_size", "\(batchRecordsMax)"),
             ("sending_queue.batch.flush_timeout", Quantity.duration(flushInterval)),
-            ("start_at", startAt.rawValue),
         ].filter { !$0.1.isEmpty } + headers.map { ("headers.\($0.name)", "****") }
+    }
+
+    func mistakes(in config: AgentConfig) -> [(key: String, message: String)] {
+        if addresses.isEmpty { return [("", "needs an endpoint, as http://localhost:14318")] }
+        return places.compactMap { key, address in
+            address.flatMap { config.ownReceiver($0) }.map { (key, $0) }
+        }
+    }
+
+    mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool) {
+        if let size = batching.recordsMax, !isSet("sending_queue.batch.max_size") {
+            batchRecordsMax = min(size, 65_536)
+        }
+        if let timeout = batching.timeout, !isSet("sending_queue.batch.flush_timeout") {
+            flushInterval = min(max(timeout, .milliseconds(1)), .seconds(60))
+        }
     }
 }
 
-/// The URL of a backend.
-package struct HTTPAddress: Sendable, Equatable, CustomStringConvertible {
-    /// As it was written, without a slash at its end.
-    package let description: String
-    /// The host, in lower case.
-    package let host: String
-    /// The port.
-    package let port: Int
-
-    /// Reads `http://HOST[:PORT][/PATH]`, or `https`; nil if it is neither.
-    package init?(_ text: String) {
-        let isSecure = text.hasPrefix("https://")
-        guard isSecure || text.hasPrefix("http://"),
-            text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
-        else { return nil }
-        let rest = text.dropFirst(isSecure ? 8 : 7)
-        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        guard !authority.contains("@") else { return nil }
-        var host = authority
-        var port = isSecure ? 443 : 80
-        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
-            guard let number = Int(authority[authority.index(after: colon)...]),
-                (1...65_535).contains(number)
-            else { return nil }
-            host = authority[..<colon]
-            port = number
-        }
-        guard !host.isEmpty else { return nil }
-        self.host = host.lowercased()
-        self.port = port
-        description = String(text.hasSuffix("/") ? text.dropLast() : text[...])
-    }
-
-    /// The base of what may be a signal's own URL.
-    package var base: String {
-        for path in ["/v1/traces", "/v1/logs", "/v1/metrics"] where description.hasSuffix(path) {
-            return String(description.dropLast(path.count))
-        }
-        return description
+extension AgentConfig {
+    /// One exporter; made by setting it.
+    subscript(otlpHTTP name: String) -> OTLPHTTPConfig {
+        get { if case .otlpHTTP(let it) = exporters[name] { it } else { OTLPHTTPConfig() } }
+        set { exporters[name] = .otlpHTTP(newValue) }
     }
 }

@@ -1,0 +1,138 @@
+internal import Export
+
+/// What no single value shows.
+extension ConfigWalk {
+    /// Looks at the whole, once everything is read.
+    mutating func checkWhole() {
+        for name in config.pipelines.keys.sorted() { checkPipeline(name) }
+        checkUse()
+        takeBatching()
+        for (name, exporter) in config.exporters.sorted(by: { $0.key < $1.key }) {
+            let settings = exporter.settings
+            guard settings.basics.enabled else { continue }
+            let path = "exporters.\(name)"
+            for (key, message) in settings.mistakes(in: config) {
+                let full = key.isEmpty ? path : "\(path).\(key)"
+                report(places[full] ?? places[path], "\(full) \(message)")
+            }
+        }
+    }
+
+    // MARK: Pipelines
+
+    private mutating func checkPipeline(_ name: String) {
+        guard let pipeline = config.pipelines[name] else { return }
+        let path = "service.pipelines.\(name)"
+        if pipeline.exporters.isEmpty {
+            report(places[path], "\(path) needs exporters, as exporters: [\(anExporter)]")
+        }
+        check(
+            "\(path).receivers", pipeline.receivers, known: ["codex", "otlp"],
+            remedy: "there are these receivers")
+        check(
+            "\(path).processors", pipeline.processors, known: Set(config.processors.keys),
+            remedy: "define it under processors, or take it out; defined are")
+        check(
+            "\(path).exporters", pipeline.exporters,
+            known: Set(config.exporters.keys).union(["journald"]),
+            remedy: "define it under exporters, or take it out; defined are")
+    }
+
+    private var anExporter: String { config.exporters.keys.sorted().first ?? "journald" }
+
+    private mutating func check(
+        _ path: String, _ names: [String], known: Set<String>, remedy: String
+    ) {
+        var seen: Set<String> = []
+        for (index, name) in names.enumerated() {
+            let place = items[path].flatMap { index < $0.count ? $0[index] : nil } ?? places[path]
+            if !known.contains(name) {
+                let list = known.isEmpty ? "none" : known.sorted().joined(separator: ", ")
+                report(place, "\(path) names \(name), which is not defined; \(remedy): \(list)")
+            } else if !seen.insert(name).inserted {
+                report(place, "\(path) names \(name) twice; keep one of them")
+            }
+        }
+    }
+
+    /// What is defined and named nowhere does nothing, as in a Collector.
+    private mutating func checkUse() {
+        let pipelines = config.pipelines.values
+        let processors = Set(pipelines.flatMap(\.processors))
+        for name in config.processors.keys.sorted() where !processors.contains(name) {
+            warn(
+                places["processors.\(name)"],
+                "processors.\(name) is in no pipeline and does nothing")
+        }
+        for name in config.exporters.keys.sorted() where !config.isUsed(name) {
+            warn(
+                places["exporters.\(name)"],
+                "exporters.\(name) is in no pipeline and gets nothing; name it in one, "
+                    + "or leave service.pipelines out: then every exporter gets every signal")
+        }
+    }
+
+    // MARK: Processors
+
+    /// `batch` sets the exporters of its pipelines, where they say nothing themselves.
+    private mutating func takeBatching() {
+        for name in config.processors.keys.sorted() {
+            guard case .batch(let batching)? = config.processors[name] else { continue }
+            let pipelines = config.pipelines.values.filter { $0.processors.contains(name) }
+            if pipelines.isEmpty { continue }
+            warn(
+                places["processors.\(name)"],
+                "processors.\(name): each exporter batches by itself, from the log; "
+                    + "timeout and size are taken for the exporters of its pipelines")
+            for exporter in Set(pipelines.flatMap(\.exporters)).sorted() {
+                let path = "exporters.\(exporter)"
+                config.exporters[exporter]?.take(batching) { origins["\(path).\($0)"] != nil }
+            }
+        }
+    }
+}
+
+extension ExporterConfig {
+    /// The batching of a pipeline.
+    mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool) {
+        switch self {
+        case .otlpHTTP(var settings):
+            settings.take(batching, isSet: isSet)
+            self = .otlpHTTP(settings)
+        }
+    }
+}
+
+extension AgentConfig {
+    /// Whether an exporter of the user's naming gets anything: all do where there are no pipelines.
+    func isUsed(_ exporter: String) -> Bool {
+        pipelines.isEmpty || environmentExporters.contains(exporter)
+            || pipelines.values.contains { $0.exporters.contains(exporter) }
+    }
+
+    /// What an exporter gets.
+    func rules(of exporter: String) -> RecordRules {
+        let named = pipelines.filter { $0.value.exporters.contains(exporter) }
+        // journald is built in and gets everything: a pipeline that names it takes nothing away.
+        if named.isEmpty || exporter == "journald" { return .everything }
+        return RecordRules(
+            signals: Set(
+                named.keys.compactMap {
+                    RecordRules.Signal(rawValue: String($0.prefix { $0 != "/" }))
+                }))
+    }
+
+    /// Why an exporter must not send to an address: it is this agent's own receiver; nil if it is not.
+    func ownReceiver(_ address: HTTPAddress) -> String? {
+        guard otlp.enabled, address.isThisHost, otlp.ports.contains(address.port) else {
+            return nil
+        }
+        return "would send to this agent's own receiver, \(address), without end; "
+            + "name the backend's endpoint, or move the receiver"
+    }
+}
+
+extension AgentConfig.OTLP {
+    /// Where requests are taken.
+    var ports: [Int] { [http.port] }
+}

@@ -1,0 +1,199 @@
+/// The walk over a document: takes what it knows, reports the rest with its place.
+struct ConfigWalk {
+    let file: String
+    var config = AgentConfig()
+    var origins: [String: String] = [:]
+    private(set) var problems: [ConfigProblem] = []
+    private(set) var warnings: [ConfigProblem] = []
+    /// Where each key stands that the file has.
+    private(set) var places: [String: YAMLPlace] = [:]
+    /// Where the items of each list stand.
+    private(set) var items: [String: [YAMLPlace]] = [:]
+    private let environment: (String) -> String?
+
+    init(file: String, environment: @escaping (String) -> String?) {
+        self.file = file
+        self.environment = environment
+    }
+
+    mutating func read(_ root: YAMLNode) {
+        // An empty document adds nothing to the default.
+        if root.isEmpty { return }
+        visit(root, ConfigSchema.root, path: "")
+    }
+
+    private mutating func visit(_ node: YAMLNode, _ schema: ConfigSchema, path: String) {
+        switch schema {
+        case .section(let keys): visitSection(node, keys, path)
+        case .named: report(node.place, "\(path) has no name")
+        case .table(let expected, let assign):
+            visitTable(node, path, expected, assign)
+        case .value(let expected, let assign):
+            guard let raw = node.text else {
+                report(node.place, "\(path) must be \(expected)")
+                return
+            }
+            guard let text = substitute(raw, node.place) else { return }
+            guard assign(&config, text) else {
+                report(node.place, "\(path) is \(Self.quoted(text)); it must be \(expected)")
+                return
+            }
+            note(path, node)
+        case .list(let expected, let assign):
+            visitList(node, path, expected, assign)
+        case .present(let next, let assign):
+            assign(&config)
+            visit(node, next, path: path)
+        case .accepted(let why):
+            warn(node.place, "\(path) has no effect: \(why)")
+        case .refused(let why):
+            report(node.place, "\(path): \(why)")
+        }
+    }
+
+    private mutating func visitSection(
+        _ node: YAMLNode, _ keys: [String: ConfigSchema], _ path: String
+    ) {
+        // `journald:` with nothing after it is a section with its defaults.
+        if node.isEmpty { return }
+        guard case .mapping(let mapping, _) = node else {
+            report(node.place, "\(path.isEmpty ? "the document" : path) must be a mapping")
+            return
+        }
+        var seen: Set<String> = []
+        for (key, value) in mapping {
+            guard var name = key.text else {
+                report(key.place, "a key of \(path.isEmpty ? "the document" : path) is no text")
+                continue
+            }
+            var next = keys[name]
+            if case .named(let type, let make) = keys[String(name.prefix { $0 != "/" })] {
+                name = type + String(name.drop { $0 != "/" })
+                next = name.hasSuffix("/") ? nil : make(name)
+            }
+            let full = path.isEmpty ? name : path + "." + name
+            guard let next else {
+                let known = keys.keys.sorted().joined(separator: ", ")
+                report(key.place, "unknown key \(full); known here: \(known)")
+                continue
+            }
+            guard seen.insert(name).inserted else {
+                report(key.place, "\(full) stands twice; keep one of them")
+                continue
+            }
+            places[full] = key.place
+            visit(value, next, path: full)
+        }
+    }
+
+    private mutating func visitTable(
+        _ node: YAMLNode, _ path: String, _ expected: String,
+        _ assign: (inout AgentConfig, String, String) -> Bool
+    ) {
+        if node.isEmpty { return }
+        guard case .mapping(let mapping, _) = node else {
+            report(node.place, "\(path) must be a mapping")
+            return
+        }
+        var seen: Set<String> = []
+        for (key, value) in mapping {
+            guard let name = key.text, let raw = value.text else {
+                report(key.place, "\(path) must have \(expected)")
+                continue
+            }
+            guard seen.insert(name.lowercased()).inserted else {
+                report(key.place, "\(path).\(name) stands twice; keep one of them")
+                continue
+            }
+            guard let text = substitute(raw, value.place) else { continue }
+            guard assign(&config, name, text) else {
+                report(key.place, "\(path).\(name) must be \(expected)")
+                continue
+            }
+            note("\(path).\(name)", value)
+        }
+    }
+
+    private mutating func visitList(
+        _ node: YAMLNode, _ path: String, _ expected: String,
+        _ assign: (inout AgentConfig, [String]) -> Bool
+    ) {
+        let nodes: [YAMLNode] =
+            switch node {
+            case .sequence(let nodes, _): nodes
+            default: node.isEmpty ? [] : [node]
+            }
+        var texts: [String] = []
+        for item in nodes {
+            guard let raw = item.text else {
+                report(item.place, "\(path) must be \(expected)")
+                return
+            }
+            guard let text = substitute(raw, item.place) else { return }
+            texts.append(text)
+        }
+        guard assign(&config, texts) else {
+            report(node.place, "\(path) must be \(expected)")
+            return
+        }
+        items[path] = nodes.map(\.place)
+        note(path, node)
+    }
+
+    private mutating func note(_ path: String, _ node: YAMLNode) {
+        origins[path] = "\(file):\(node.place.line)"
+        places[path] = node.place
+    }
+
+    /// A value in an error: not all of a file that has lost a quotation mark.
+    private static func quoted(_ text: String) -> String {
+        let line = text.prefix(60).map { $0.isNewline ? " " : $0 }
+        return "'\(String(line))\(text.count > 60 ? "…" : "")'"
+    }
+
+    /// Replaces `${env:NAME}` and `${env:NAME:-default}`; reports an unset variable.
+    private mutating func substitute(
+        _ raw: String, _ place: YAMLPlace
+    ) -> String? {
+        var result = ""
+        var rest = raw[...]
+        while let open = rest.firstRange(of: "${env:") {
+            guard let close = rest[open.upperBound...].firstIndex(of: "}") else {
+                report(place, "'${env:' without its '}'")
+                return nil
+            }
+            result += rest[..<open.lowerBound]
+            let inner = rest[open.upperBound..<close]
+            let fallback = inner.firstRange(of: ":-")
+            let name = String(fallback.map { inner[..<$0.lowerBound] } ?? inner)
+            if let value = environment(name) {
+                result += value
+            } else if let fallback {
+                result += inner[fallback.upperBound...]
+            } else {
+                report(
+                    place,
+                    "the environment variable \(name) is not set in the agent; set it, or give a "
+                        + "default: ${env:\(name):-default}")
+                return nil
+            }
+            rest = rest[rest.index(after: close)...]
+        }
+        return result + rest
+    }
+
+    /// Something is wrong; without a place, with the whole.
+    mutating func report(_ place: YAMLPlace?, _ message: String) {
+        problems.append(problem(place, message))
+    }
+
+    /// Something is not as it may seem.
+    mutating func warn(_ place: YAMLPlace?, _ message: String) {
+        warnings.append(problem(place, message))
+    }
+
+    private func problem(_ place: YAMLPlace?, _ message: String) -> ConfigProblem {
+        ConfigProblem(
+            file: file, line: place?.line ?? 0, column: place?.column ?? 0, message: message)
+    }
+}

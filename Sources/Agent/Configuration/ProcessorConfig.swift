@@ -1,0 +1,92 @@
+/// A processor of the user's naming. Keys `processors.TYPE` and `processors.TYPE/NAME`.
+package enum ProcessorConfig: Sendable, Equatable {
+    /// Sets the exporters' own batching.
+    case batch(BatchProcessor)
+    /// Needs nothing: memory is bounded anyway.
+    case memoryLimiter
+
+    /// Every key below the processor's with its value, each with a dot before it.
+    var entries: [(String, String)] {
+        switch self {
+        case .batch(let batch): batch.entries
+        case .memoryLimiter: [("", "{}")]
+        }
+    }
+
+    /// What may stand below `processors`.
+    static var keys: [String: ConfigSchema] {
+        [
+            "batch": .named(type: "batch") { BatchProcessor.schema($0) },
+            "memory_limiter": .named(type: "memory_limiter") { name in
+                let why =
+                    "records wait in the log on disk and not in memory, so there is nothing to limit"
+                return .present(.accepted(why: why)) { $0.processors[name] = .memoryLimiter }
+            },
+        ].merging(
+            ["attributes", "filter", "probabilistic_sampler", "redaction", "resource"].map { type in
+                let why =
+                    "processor \(type) is known, and this version cannot carry it out; "
+                    + "take it out of the file, or let a Collector behind this agent do it"
+                return (type, .named(type: type) { _ in .refused(why: why) })
+            }, uniquingKeysWith: { own, _ in own })
+    }
+}
+
+/// Key `processors.batch`: exporters batch by themselves, from the log; this sets how.
+package struct BatchProcessor: Sendable, Equatable {
+    /// Key `timeout`: how long records wait for others.
+    package var timeout: Duration?
+    /// Key `send_batch_size`: records in a request.
+    package var size: Int?
+    /// Key `send_batch_max_size`: the same, for those that split larger batches.
+    package var sizeMax: Int?
+
+    /// The exporters' own batching.
+    package init() {}
+
+    var entries: [(String, String)] {
+        let set = [
+            timeout.map { (".timeout", Quantity.duration($0)) },
+            size.map { (".send_batch_size", "\($0)") },
+            sizeMax.map { (".send_batch_max_size", "\($0)") },
+        ].compactMap(\.self)
+        return set.isEmpty ? [("", "{}")] : set
+    }
+
+    static func schema(_ name: String) -> ConfigSchema {
+        let why = "records are not held apart by their senders' metadata"
+        let keys: [String: ConfigSchema] = [
+            "timeout": .value(expected: "a duration, as 200ms or 1s") { config, text in
+                guard let timeout = Quantity.duration(parsing: text) else { return false }
+                config[batch: name].timeout = timeout
+                return true
+            },
+            "send_batch_size": size(name, \.size),
+            "send_batch_max_size": size(name, \.sizeMax),
+            "metadata_keys": .accepted(why: why),
+            "metadata_cardinality_limit": .accepted(why: why),
+        ]
+        return .present(.section(keys)) { $0[batch: name] = $0[batch: name] }
+    }
+
+    /// The least that is asked for; 0 is no limit to the Collector.
+    var recordsMax: Int? { [size, sizeMax].compactMap(\.self).filter { $0 > 0 }.min() }
+
+    private static func size(
+        _ name: String, _ path: WritableKeyPath<BatchProcessor, Int?>
+    ) -> ConfigSchema {
+        .value(expected: "a number of records") { config, text in
+            guard let size = Int(text), size >= 0 else { return false }
+            config[batch: name][keyPath: path] = size
+            return true
+        }
+    }
+}
+
+extension AgentConfig {
+    /// One `batch`; made by setting it.
+    subscript(batch name: String) -> BatchProcessor {
+        get { if case .batch(let it) = processors[name] { it } else { BatchProcessor() } }
+        set { processors[name] = .batch(newValue) }
+    }
+}
