@@ -115,8 +115,8 @@ let package = Package(
         .target(
             name: "OTLPExport",
             dependencies: [
-                "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec", "Compression",
-                httpClient, nio, nioHTTP, nioPosix,
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
+                "Compression", httpClient, nio, nioHTTP, nioPosix,
             ], swiftSettings: strict),
         // The questions a CLI may ask an agent, and the answers.
         .target(

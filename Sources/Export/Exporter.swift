@@ -120,6 +120,13 @@ package protocol Exporter: AnyObject {
     func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep
     /// The state to save with a cursor: a fold over all batches up to `ticket`, and no further.
     func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8]
+    /// The cursor was saved, with the counts of all batches up to `ticket`.
+    func didSave(upTo ticket: ExportLedger.Ticket?)
     /// Lets go of the sink. Nothing is called after it.
     func close()
+}
+
+extension Exporter {
+    /// Most keep nothing until then.
+    package func didSave(upTo ticket: ExportLedger.Ticket?) {}
 }

@@ -206,6 +206,7 @@ package struct ExporterRun {
             saveProblem = nil
             checkpointedRecords = ledger.settled.total
             snapshot.savedCursor = ledger.cursor
+            exporter.didSave(upTo: ledger.settledTicket)
         } catch {
             saveProblem = error.description
         }

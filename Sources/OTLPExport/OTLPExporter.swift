@@ -33,12 +33,20 @@ package final class OTLPExporter: Exporter {
     private var rejectedRequests: UInt64 = 0
     private var rejection = ""
     private var keepingProblem = ""
+    private let name: String
+    private let storage: any Storage
+    /// Beyond the saved cursor.
+    private var answered = AnsweredRecords()
+    private var note: CursorNote?
+    private var notingProblem = ""
 
     /// An exporter that has not begun; `name` is its own among exporters.
     package init(
         name: String, configuration: OTLPExportConfiguration, state: any Storage,
         sender: any RequestSender, time: any TimeSource = SystemTime()
     ) {
+        self.name = name
+        storage = state
         self.configuration = configuration
         self.sender = sender
         self.time = time
@@ -46,7 +54,9 @@ package final class OTLPExporter: Exporter {
         lanes = OTLPSignal.allCases.map { SignalLane($0, configuration) }
     }
 
-    package var wantsBatch: Bool { lanes.reduce(0) { $0 + $1.bytes } < Self.bytesMax }
+    package var wantsBatch: Bool {
+        answered.hasRoom && lanes.reduce(0) { $0 + $1.bytes } < Self.bytesMax
+    }
 
     package var details: [String: String] {
         var found = ["requests": String(requests), "sent_again": String(retries)]
@@ -55,10 +65,23 @@ package final class OTLPExporter: Exporter {
             found["last_rejection"] = rejection
         }
         if !keepingProblem.isEmpty { found["rejected_not_kept"] = keepingProblem }
+        if !notingProblem.isEmpty { found["answers_not_noted"] = notingProblem }
         return found
     }
 
-    package func resume(_ resumption: ExportResumption) {}
+    package func resume(_ resumption: ExportResumption) {
+        do throws(SystemError) {
+            let found = try CursorNote(state: storage, exporter: name, logID: resumption.logID)
+            answered = AnsweredRecords(found.body, cursor: resumption.cursor)
+            note = found
+        } catch {
+            notingProblem = error.description
+        }
+    }
+
+    package func didSave(upTo ticket: ExportLedger.Ticket?) {
+        if let ticket { answered.forget(upTo: ticket) }
+    }
 
     package func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8] { [] }
 
@@ -67,27 +90,49 @@ package final class OTLPExporter: Exporter {
     package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
         hasTaken = true
         let now = time.boottime()
-        for range in batch.ranges { take(batch, range, now, &ledger) }
+        // Of a batch that comes again after a restart each signal goes on where it was.
+        let begins = lanes.map { lane in
+            guard lane.url != nil else { return 0 }
+            return answered.place(lane.signal).begin(
+                in: batch.offset.rawValue, of: Int(batch.batch.header.recordCount))
+        }
+        var left = batch.ranges.reduce(0) { $0 + $1.count }
+        for (lane, begin) in zip(lanes, begins) where begin > 0 {
+            left -= settleAnswered(lane, batch, below: begin, &ledger)
+        }
+        for range in batch.ranges { left -= take(batch, range, begins, now) }
+        // Of a signal that has no endpoint, or of a type that OTLP does not have.
+        if left > 0 { ledger.settle(batch.ticket, .excluded(.notSelected), records: left) }
     }
 
+    /// Hands a range's records to their signals, of each from where it begins; how many were taken.
     private func take(
-        _ batch: ExportBatch, _ records: Range<Int>, _ now: UInt64, _ ledger: inout ExportLedger
-    ) {
+        _ batch: ExportBatch, _ records: Range<Int>, _ begins: [Int], _ now: UInt64
+    ) -> Int {
+        var count = 0
         var start = records.lowerBound
         while start < records.upperBound {
             let room = lanes.reduce(Self.chunk) { min($0, $1.room) }
-            let range = start..<min(start + room, records.upperBound)
-            var left = range.count
-            for lane in lanes {
-                let taken = lane.take(batch, range, nowNanoseconds: now)
-                if lane.url != nil { left -= taken }
+            let end = min(start + room, records.upperBound)
+            for (lane, begin) in zip(lanes, begins) where begin < end {
+                let taken = lane.take(batch, max(start, begin)..<end, nowNanoseconds: now)
+                if lane.url != nil { count += taken }
             }
-            // Of a signal that has no endpoint, or of a type that OTLP does not have.
-            if left > 0 {
-                ledger.settle(batch.ticket, .excluded(.notSelected), records: left)
-            }
-            start = range.upperBound
+            start = end
         }
+        return count
+    }
+
+    /// Settles what the run before us had answers for; how many records those are.
+    private func settleAnswered(
+        _ lane: SignalLane, _ batch: ExportBatch, below index: Int, _ ledger: inout ExportLedger
+    ) -> Int {
+        let count = lane.count(batch, below: index)
+        let refused = min(
+            answered.refused(lane.signal, batch.offset.rawValue, ticket: batch.ticket), count)
+        if refused > 0 { ledger.settle(batch.ticket, .lost(.rejected), records: refused) }
+        if count > refused { ledger.settle(batch.ticket, .delivered, records: count - refused) }
+        return count
     }
 
     package func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep {
@@ -165,6 +210,14 @@ package final class OTLPExporter: Exporter {
             if part.records > wrong {
                 ledger.settle(part.ticket, .delivered, records: part.records - wrong)
             }
+            answered.settle(lane.signal, part, refused: wrong)
+        }
+        // Before the next request goes out: what was answered must not be sent again, whatever becomes of us.
+        do throws(SystemError) {
+            try note?.write(answered.encoded())
+            notingProblem = note == nil ? notingProblem : ""
+        } catch {
+            notingProblem = error.description
         }
     }
 

@@ -1,12 +1,15 @@
 import Compression
 import Export
 import OTLPCodec
+import SegmentLog
 import TelemetryBatch
 
 /// Records of a batch in a request.
 struct RequestPart {
     let ticket: ExportLedger.Ticket
     let records: Int
+    /// Behind its last record.
+    let end: AnsweredPlace
 }
 
 /// A request that waits for its turn, or for its answer.
@@ -66,16 +69,36 @@ final class SignalLane {
         }
         guard count > 0 else { return 0 }
         if parts.isEmpty { openedNanoseconds = nowNanoseconds }
+        var records = count
         if let last = parts.last, last.ticket == export.ticket {
-            parts[parts.count - 1] = RequestPart(
-                ticket: last.ticket, records: last.records + count)
-        } else {
-            parts.append(RequestPart(ticket: export.ticket, records: count))
+            records += last.records
+            parts.removeLast()
         }
+        let end = AnsweredPlace(
+            offset: export.offset.rawValue, index: UInt32(range.upperBound))
+        parts.append(RequestPart(ticket: export.ticket, records: records, end: end))
         if encoder.recordCount >= configuration.recordsMax
             || encoder.byteCount >= configuration.bytesMax
         {
             seal()
+        }
+        return count
+    }
+
+    /// How many records of its signal among the exporter's a batch has below an index.
+    func count(_ export: ExportBatch, below index: Int) -> Int {
+        var count = 0
+        var ranges = export.ranges[...]
+        for place in export.batch.places {
+            while let range = ranges.first, range.upperBound <= place.index { ranges.removeFirst() }
+            guard place.index < index, let range = ranges.first else { break }
+            let isMine =
+                switch signal {
+                case .traces: place.isSpan
+                case .logs: place.isLog
+                case .metrics: place.isPoint
+                }
+            if isMine, range.contains(place.index) { count += 1 }
         }
         return count
     }

@@ -126,6 +126,21 @@ class OTLPExport(OTLPCase):
         print(f"  {total} records, {sum(there.values()) - total} of them twice", flush=True)
         self.stop()
 
+    def test_a_death_repeats_nothing_that_was_answered(self):
+        """The cursor is saved once a second; the agent dies within that second."""
+        self.backend()
+        self.configure()
+        total = 0
+        for _ in range(4):
+            total += self.send(20)
+            self.delivered(total)
+            self.agent.send_signal(signal.SIGKILL)
+            self.agent.wait()
+            self.begin_agent()
+        self.delivered(total)
+        self.assertEqual(sum(self.there().values()), total)
+        self.stop()
+
     def test_answers_are_understood(self):
         """Whoever is told to come again does, and everything arrives once."""
         self.backend("503:3,429:3")

@@ -40,7 +40,8 @@ private struct Exporting {
     let sender = ScriptedSender()
     let time = TestTime()
     let directory: String
-    let exporter: OTLPExporter
+    var exporter: OTLPExporter
+    let configuration: OTLPExportConfiguration
     var ledger = ExportLedger(cursor: LogOffset(rawValue: 0))
     var end: UInt64 = 0
 
@@ -51,9 +52,23 @@ private struct Exporting {
             configuration.endpoints[signal] = "http://backend/v1/\(signal.rawValue)"
         }
         change(&configuration)
+        self.configuration = configuration
         exporter = OTLPExporter(
             name: "test", configuration: configuration,
             state: try DirectoryStorage(creating: directory), sender: sender, time: time)
+    }
+
+    /// Begins at a cursor, also as the one after it that was killed; nothing is settled in its ledger.
+    mutating func resume(at cursor: UInt64 = 0, ticket: ExportLedger.Ticket? = nil) throws {
+        exporter = OTLPExporter(
+            name: "test", configuration: configuration,
+            state: try DirectoryStorage(creating: directory), sender: sender, time: time)
+        ledger = ExportLedger(cursor: LogOffset(rawValue: cursor))
+        end = cursor
+        exporter.resume(
+            ExportResumption(
+                logID: String(repeating: "a", count: 32), cursor: LogOffset(rawValue: cursor),
+                state: [], isClean: false))
     }
 
     /// A batch of spans and log events.
@@ -210,6 +225,56 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
         }
         #expect(taken < 100)
         #expect(exporting.ledger.pending == UInt64(taken * 10_000))
+    }
+
+    @Test func `what was answered before a death is not sent again`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        try exporting.resume()
+        exporting.sender.answers = [ScriptedSender.taken, .failed("no answer")]
+        try exporting.take(spans: 3, logs: 2)
+        exporting.step()
+        #expect(exporting.sender.requests.map(\.signal) == [.traces, .logs])
+        // Killed here; no cursor was saved.
+        try exporting.resume()
+        try exporting.take(spans: 3, logs: 2)
+        #expect(exporting.ledger.counts[.delivered] == 3)
+        try exporting.take(spans: 4)
+        exporting.step()
+        exporting.step()
+        let sent = exporting.sender.requests.map(\.signal)
+        #expect(sent == [.traces, .logs, .traces, .logs])
+        #expect(exporting.ledger.counts[.delivered] == 9)
+        #expect(exporting.ledger.pending == 0)
+    }
+
+    @Test func `a death within a batch sends its rest alone, and what was refused stays so`() throws
+    {
+        var exporting = try Exporting {
+            $0.flushInterval = .zero
+            $0.recordsMax = 1000
+        }
+        defer { remove(exporting) }
+        try exporting.resume()
+        exporting.sender.answers = [ScriptedSender.taken, refusal(400), .failed("no answer")]
+        try exporting.take(spans: 3500, logs: 1)
+        for _ in 0..<3 { exporting.step() }
+        let sent = exporting.sender.requests.count
+        try exporting.resume()
+        exporting.sender.answers = []
+        try exporting.take(spans: 3500, logs: 1)
+        let before = exporting.ledger.counts
+        #expect(before[.lost(.rejected)] == 1 || before[.lost(.rejected)] == 1000)
+        for _ in 0..<6 { exporting.step() }
+        #expect(exporting.ledger.pending == 0)
+        let counts = exporting.ledger.counts
+        #expect(counts[.delivered] + counts[.lost(.rejected)] == 3501)
+        #expect(counts[.lost(.rejected)] == before[.lost(.rejected)])
+        #expect(exporting.sender.requests.count > sent)
+        // A cursor that was saved behind the batch knows its counts.
+        try exporting.resume(at: 100)
+        try exporting.take(spans: 2)
+        #expect(exporting.ledger.counts[.lost(.rejected)] == 0)
     }
 
     @Test func `a stop sends what waits for others`() throws {

@@ -21,8 +21,8 @@ private let allowed: [String: Set<String>] = [
         "CSystemd",
     ],
     "OTLPExport": [
-        "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec", "Compression",
-        "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix",
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
+        "Compression", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix",
     ],
     "Control": ["ByteCoding", "SystemIO", "Places", "FoundationEssentials"],
     "Inspect": [
