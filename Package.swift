@@ -88,7 +88,11 @@ let package = Package(
         .systemLibrary(
             name: "CDeflate", pkgConfig: "libdeflate",
             providers: [.apt(["libdeflate-dev"]), .brew(["libdeflate"])]),
-        .target(name: "Compression", dependencies: ["CDeflate"], swiftSettings: strict),
+        .systemLibrary(
+            name: "CISAL", pkgConfig: "libisal",
+            providers: [.apt(["libisal-dev"]), .brew(["isa-l"])]),
+        .target(
+            name: "Compression", dependencies: ["CDeflate", "CISAL"], swiftSettings: strict),
         // From a peer's bytes to an appended, acknowledged batch.
         .target(
             name: "Receive",
@@ -218,6 +222,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "MeaningTests", dependencies: ["Meaning", "TelemetryBatch", "ByteCoding"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CompressionTests", dependencies: ["Compression", "SimulationKit"],
             swiftSettings: strict),
         .testTarget(
             name: "ReceiveTests",

@@ -1,4 +1,5 @@
 internal import CDeflate
+internal import CISAL
 
 /// Why compressed bytes cannot be taken.
 package enum CompressionError: Error, Equatable, CustomStringConvertible {
@@ -90,26 +91,30 @@ package struct Decompressor: ~Copyable {
     }
 }
 
-/// Compresses whole buffers to gzip. Not to be shared between threads.
+/// Compresses whole buffers to gzip, at the level that is fastest for its size. Not to be shared between
+/// threads.
 package struct Compressor: ~Copyable {
-    private let state: OpaquePointer
+    private let memory: OpaquePointer
 
-    /// Level 1 (fastest) to 12.
-    package init(level: Int32 = 1) throws(CompressionError) {
-        guard let state = libdeflate_alloc_compressor(level) else { throw .noMemory }
-        self.state = state
+    /// Takes the working memory, about 0.4 MB.
+    package init() throws(CompressionError) {
+        guard let memory = cisal_make() else { throw .noMemory }
+        self.memory = memory
     }
 
-    deinit { libdeflate_free_compressor(state) }
+    deinit { cisal_free(memory) }
 
-    /// One gzip member that holds `bytes`.
+    /// One gzip member that holds `bytes`, less than 2 GiB of them.
     package func gzip(_ bytes: RawSpan) -> [UInt8] {
-        let most = libdeflate_gzip_compress_bound(state, bytes.byteCount)
+        // What does not shrink is stored in blocks of at most 64 KiB, of five bytes each before.
+        let most = bytes.byteCount + bytes.byteCount / 1024 + 1024
         return [UInt8](unsafeUninitializedCapacity: most) { target, count in
             count = bytes.withUnsafeBytes { source in
-                libdeflate_gzip_compress(
-                    state, source.baseAddress, source.count, target.baseAddress, target.count)
+                cisal_gzip(
+                    memory, source.baseAddress, UInt32(source.count), target.baseAddress,
+                    UInt32(target.count))
             }
+            precondition(count > 0, "gzip takes more room than its blocks may")
         }
     }
 }

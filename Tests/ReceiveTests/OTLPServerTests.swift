@@ -103,7 +103,7 @@ import Testing
     @Test func `a bomb is refused before it goes off`() async throws {
         let serving = try await OTLPServing()
         let zeros = [UInt8](repeating: 0, count: 200 << 20)
-        let bomb = try Compressor(level: 6).gzip(zeros.span.bytes)
+        let bomb = try Compressor().gzip(zeros.span.bytes)
         #expect(bomb.count < 1 << 20)
         let client = try serving.client()
         try client.post(bomb, "Content-Encoding: gzip")

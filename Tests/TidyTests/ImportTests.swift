@@ -10,7 +10,7 @@ private let allowed: [String: Set<String>] = [
     "SegmentLog": ["ByteCoding", "SystemIO"],
     "OTLPCodec": ["ByteCoding", "TelemetryBatch"],
     "Meaning": ["ByteCoding", "TelemetryBatch"],
-    "Compression": ["CDeflate"],
+    "Compression": ["CDeflate", "CISAL"],
     "Receive": [
         "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
         "Compression", "NIOCore", "NIOHTTP1", "NIOPosix", "Logging", "ServiceLifecycle",
@@ -42,7 +42,7 @@ private let allowed: [String: Set<String>] = [
 
 /// Targets without Swift.
 private let shims: Set<String> = [
-    "CByteCoding", "CSystemIO", "CSystemd", "CLibYAML", "CDeflate", "CThreadState",
+    "CByteCoding", "CSystemIO", "CSystemd", "CLibYAML", "CDeflate", "CISAL", "CThreadState",
 ]
 
 private let cLibraries: Set<String> = ["Glibc", "Musl", "Darwin"]

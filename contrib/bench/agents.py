@@ -39,8 +39,8 @@ class Tools:
         # What is measured is what contrib/install installs: stripped.
         self.agent = self._strip(pathlib.Path(named) if named else self._swift("codex-telemetryd"))
         self.load = self._swift("batch-load")
-        self.floor = self._c("floor")
-        self.journal_sender = self._c("journal_sender")
+        self.floor = self.c("floor")
+        self.journal_sender = self.c("journal_sender")
 
     def _swift(self, product):
         try:
@@ -65,10 +65,11 @@ class Tools:
             shutil.copy(program, stripped)
         return stripped
 
-    def _c(self, name):
+    def c(self, name, *libraries):
+        """A C program of this folder, None where it cannot be built."""
         program = self.scratch / name
         try:
-            subprocess.run(["cc", "-O2", "-o", program, HERE / f"{name}.c"], check=True)
+            subprocess.run(["cc", "-O2", "-o", program, HERE / f"{name}.c", *libraries], check=True)
             return program
         except (OSError, subprocess.CalledProcessError) as error:
             self.report.lacks(name, f"cc -O2 {name}.c failed: {error}")
