@@ -3,6 +3,7 @@ go of, the honest one is answered in time, and memory stays bounded."""
 
 import contextlib
 import gzip
+import http.client
 import os
 import socket
 import statistics
@@ -49,6 +50,27 @@ def padded(size):
         if len(length(rest - header)) == header - 1:
             return start + bytes([15 << 3 | 2]) + length(rest - header) + bytes(rest - header)
     raise AssertionError(size)
+
+
+def nested(depth):
+    """A value in an array in a value …, so deep: a valid `AnyValue`. From the inside, whose length is all one has to know."""
+    prefixes, size = [], 0
+    for _ in range(depth):
+        for tag in (0x0A, 0x2A):
+            prefix = bytes([tag]) + length(size)
+            prefixes.append(prefix)
+            size += len(prefix)
+    return b"".join(reversed(prefixes))
+
+
+def with_value(path, value):
+    """A request with an honest record and one that has this value."""
+    if path == "/v1/traces":
+        return field(1, field(2, field(2, field(5, b"good")) + field(2, field(9, field(1, b"k") + field(2, value)))))
+    if path == "/v1/logs":
+        return field(1, field(2, field(2, field(3, b"good")) + field(2, field(5, value))))
+    point = field(1, field(7, field(1, b"k") + field(2, value)))
+    return field(1, field(2, field(2, field(1, b"good") + field(5, field(1, b"") + point))))
 
 
 class Sender(threading.Thread):
@@ -138,6 +160,16 @@ class HostileSenders(OTLPCase):
                 peer.sendall(head(len(body), **more) + body)
             return answer(peer)[0]
 
+    def told(self, body, path="/v1/traces", kind=PROTOBUF):
+        """The answer in full."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("POST", path, body, {"Content-Type": kind})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
     def finish(self, stored=0):
         """All of the honest one's records are in the log, once; it was answered in time; memory is bounded."""
         before = self.honest.stored
@@ -153,7 +185,8 @@ class HostileSenders(OTLPCase):
         self.memory.join()
         self.assertLess(self.memory.peak - self.memory.first, ANONYMOUS_BYTES_MAX)
         worst = max(self.honest.seconds)
-        self.assertLess(worst, 3)
+        # A debug build decodes a body of the limit for seconds.
+        self.assertLess(worst, 3 if FULL else 15)
         print(f"  {self.id().split('.')[-1]}: {len(self.honest.seconds)} honest requests, median "
               f"{statistics.median(self.honest.seconds) * 1e3:.1f} ms, worst {worst * 1e3:.0f} ms, sent again {self.honest.again}; "
               f"answers {status['receivers'][0]['answers']}, closed {status['intake']['connections_closed']}; memory "
@@ -193,30 +226,53 @@ class HostileSenders(OTLPCase):
             taken += status == 200
         self.finish(stored=taken)
 
+    def test_a_body_of_the_limit_that_is_records_to_the_last_byte_is_taken(self):
+        # Names of their own: what repeats would stand once in a batch.
+        spans = [field(2, field(5, b"%06d" % number + b"x" * 400))
+                 for number in range((BODY_BYTES_MAX - 64) // len(field(2, field(5, b"x" * 406))))]
+        body, count = field(1, field(2, b"".join(spans))), len(spans)
+        self.assertTrue(BODY_BYTES_MAX - 1000 < len(body) <= BODY_BYTES_MAX, len(body))
+        self.assertEqual(self.told(body), (200, b""))
+        self.finish(stored=count)
+
     def test_nesting(self):
-        deep = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
-        arrays = b'{"resourceSpans":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-        # A value in a value in a value: a map's entry, 100,000 deep, lengths and all, is gigabytes; as deep as 4 MiB go.
-        value = b""
-        while len(value) < 4 << 20:
-            value = field(5, field(1, value)) if len(value) < 1 << 16 else value + value
-        for body, kind in ((deep, "application/json"), (arrays, "application/json"), (value, PROTOBUF)):
-            self.assertIn(self.sent(body, kind=kind), (200, 400))
-        self.finish()
+        """100,000 deep: in JSON the whole is refused, in protobuf, where lengths lead past it, the record alone."""
+        values = b'{"arrayValue":{"values":[' * 100_000 + b"]}}" * 100_000
+        for body, what in (
+            (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b"nested"),
+            (b'{"resourceSpans":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"wrong type"),
+            (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[{"key":"k","value":' + values + b"}]}]}]}]}", b"nested"),
+        ):
+            status, text = self.told(body, kind="application/json")
+            self.assertEqual(status, 400, text[:200])
+            self.assertIn(what, text)
+        stored = 0
+        for path in ("/v1/traces", "/v1/logs", "/v1/metrics"):
+            body = with_value(path, nested(100_000))
+            self.assertGreater(len(body), 700_000)
+            status, text = self.told(body, path)
+            self.assertEqual(status, 200, text[:200])
+            # `partial_success { rejected: 1 … }`
+            self.assertEqual(text[2:4], b"\x08\x01", text)
+            self.assertIn(b"nested too deep", text)
+            stored += 1
+        self.assertEqual(self.status()["receivers"][0]["rejected_records"], 3)
+        self.finish(stored=stored)
 
     def test_requests_that_trickle(self):
-        """More of them than there are connections, each a byte a second."""
+        """More of them than there are connections, each a byte of its body a second, or a line of its head."""
         ending = threading.Event()
         peers = [self.connect() for _ in range(CONNECTIONS_MAX + 100)]
 
         def trickle():
-            for peer in peers:
+            for number, peer in enumerate(peers):
                 with contextlib.suppress(OSError):
-                    peer.sendall(head(1000, Content_Length_Of="nothing"))
+                    begin = head(1000)
+                    peer.sendall(begin[:-2] if number % 2 else begin)
             while not ending.wait(1):
-                for peer in peers:
+                for number, peer in enumerate(peers):
                     with contextlib.suppress(OSError):
-                        peer.sendall(b"x")
+                        peer.sendall(b"x: y\r\n" if number % 2 else b"x")
 
         thread = threading.Thread(target=trickle)
         thread.start()
