@@ -73,21 +73,12 @@ def parsed(signal: str, kind: str, body: bytes) -> Message:
     return message
 
 
-class ThroughTheAgent(OTLPCase):
-    """An agent with an exporter to each of two backends: one gets protobuf, packed, the other JSON."""
+class SendingCase(OTLPCase):
+    """An agent that takes OTLP over HTTP, with exporters of the test's choice."""
 
-    def setUp(self) -> None:
-        super().setUp()
+    def begin_with(self, exporters: dict[str, Any]) -> None:
         self.port = free_port()
-        self.backends = [Backend(), Backend()]
-        for backend in self.backends:
-            self.addCleanup(backend.close)
         config = self.home / "config.yaml"
-        exporters: dict[str, Any] = {
-            f"otlp_http/{encoding}": {
-                "endpoint": f"http://127.0.0.1:{backend.port}", "encoding": encoding,
-                "compression": compression}
-            for encoding, compression, backend in zip(ENCODINGS, ("gzip", "none"), self.backends)}
         config.write_text(json.dumps({
             "receivers": {"otlp": {"protocols": {"http": {
                 "endpoint": f"localhost:{self.port}"}}}},
@@ -105,14 +96,33 @@ class ThroughTheAgent(OTLPCase):
         told = answer.read()
         self.assertEqual((answer.status, told), (200, b"{}" if kind == MEDIA_TYPES[1] else b""))
 
-    def received(self, records: int) -> list[list[tuple[str, Message]]]:
-        """What each backend got once it has so many records since the start: signals and requests."""
+    def delivered(self, records: int) -> None:
+        """Waits until every exporter has delivered so many records since the start."""
 
         def all_there() -> bool:
             figures = self.status()["exporters"]
             return all(each["delivered"] == records and each["waiting"] == 0 for each in figures)
 
         eventually(all_there, 60, lambda: f"{records}: {json.dumps(self.status()['exporters'])}")
+
+
+class ThroughTheAgent(SendingCase):
+    """An agent with an exporter to each of two backends: one gets protobuf, packed, the other JSON."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.backends = [Backend(), Backend()]
+        for backend in self.backends:
+            self.addCleanup(backend.close)
+        self.begin_with({
+            f"otlp_http/{encoding}": {
+                "endpoint": f"http://127.0.0.1:{backend.port}", "encoding": encoding,
+                "compression": compression}
+            for encoding, compression, backend in zip(ENCODINGS, ("gzip", "none"), self.backends)})
+
+    def received(self, records: int) -> list[list[tuple[str, Message]]]:
+        """What each backend got once it has so many records since the start: signals and requests."""
+        self.delivered(records)
         found = []
         for number, backend in enumerate(self.backends):
             taken, backend.requests = backend.requests, []
@@ -121,4 +131,4 @@ class ThroughTheAgent(OTLPCase):
         return found
 
 
-__all__ = ["ENCODINGS", "MEDIA_TYPES", "Backend", "ThroughTheAgent", "parsed"]
+__all__ = ["ENCODINGS", "MEDIA_TYPES", "Backend", "SendingCase", "ThroughTheAgent", "parsed"]
