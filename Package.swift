@@ -30,6 +30,8 @@ let strict = (isFuzzing ? fuzzed : []) + language
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioHPACK: Target.Dependency = .product(name: "NIOHPACK", package: "swift-nio-http2")
 let httpClient: Target.Dependency = .product(
     name: "AsyncHTTPClient", package: "async-http-client")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
@@ -54,6 +56,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
@@ -98,7 +101,7 @@ let package = Package(
             name: "Receive",
             dependencies: [
                 "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-                "Compression", nio, nioHTTP, nioPosix, logging, lifecycle,
+                "Compression", nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, logging, lifecycle,
             ], swiftSettings: strict),
         // What an exporter is, and the runner of its cursor.
         .target(
@@ -230,7 +233,8 @@ let package = Package(
             name: "ReceiveTests",
             dependencies: [
                 "Receive", "SegmentLog", "TelemetryBatch", "OTLPCodec", "Compression", "ByteCoding",
-                "SystemIO", "Places", "SimulationKit", nio, nioHTTP, logging, lifecycle,
+                "SystemIO", "Places", "SimulationKit", nio, nioHTTP, nioHTTP2, nioHPACK, logging,
+                lifecycle,
             ],
             swiftSettings: strict),
         .testTarget(

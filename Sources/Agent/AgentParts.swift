@@ -175,10 +175,13 @@ final class AgentParts: Sendable {
     private func otlpServer(
         _ config: AgentConfig.OTLP, _ sockets: [ServiceManager.HandedSocket]
     ) -> OTLPServer {
-        let handed = sockets.filter { $0.name == "otlp-http" }
-        let own: [OTLPServer.Place] =
-            config.http.addresses.map { .tcp(host: $0, port: config.http.port) }
-            + [.path(places.otlpSocket, mode: socketMode)]
+        let handed = sockets.filter { $0.name == "otlp" }
+        var own: [OTLPServer.Place] = [config.http, config.grpc].flatMap { endpoint in
+            endpoint.addresses.map { .tcp(host: $0, port: endpoint.port) }
+        }
+        // Both protocols on one port is one place.
+        own = own.enumerated().filter { !own[..<$0.offset].contains($0.element) }.map(\.element)
+        own.append(.path(places.otlpSocket, mode: socketMode))
         return OTLPServer(
             places: handed.isEmpty ? own : handed.map { .handed($0.descriptor) },
             ownUID: places.scope == .user ? ThisProcess.euid : nil, log: log,

@@ -105,28 +105,11 @@ package struct JSONWriter: Sendable {
         bytes.append(0x22)
     }
 
-    private static let base64Letters = Array(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
     /// Writes bytes as a string in base64, padded.
     package mutating func base64(_ value: RawSpan) {
         separate()
         bytes.append(0x22)
-        var place = 0
-        while place < value.byteCount {
-            let count = min(3, value.byteCount - place)
-            var bits: UInt32 = 0
-            for index in 0..<count {
-                let byte = value.unsafeLoad(fromByteOffset: place + index, as: UInt8.self)
-                bits |= UInt32(byte) << UInt32(16 - 8 * index)
-            }
-            for index in 0..<4 {
-                let sextet = Int(bits >> UInt32(18 - 6 * index)) & 63
-                bytes.append(
-                    index <= count ? JSONWriter.base64Letters[sextet] : UInt8(ascii: "="))
-            }
-            place += 3
-        }
+        Base64.append(value, to: &bytes, padded: true)
         bytes.append(0x22)
     }
 

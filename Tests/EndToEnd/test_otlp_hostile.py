@@ -306,7 +306,7 @@ class HostileSenders(OTLPCase):
             with contextlib.suppress(OSError):
                 while True:
                     peer.sendall(b"POST /v1/none HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n" * 1000)
-        for data in (b"\0" * 1000, b"GET " + b"x" * 200_000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CXTL" + bytes(40),
+        for data in (b"\0" * 1000, b"GET " + b"x" * 200_000, b"PRY * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CXTL" + bytes(40),
                      head(None, Transfer_Encoding="chunked") + b"FFFFFFFFFFFFFFFFF\r\n", head(-1), head("1, 2"),
                      b"POST /v1/traces HTTP/1.1\r\n" + b"a: b\r\n" * 100_000 + b"\r\n"):
             with self.connect() as peer:

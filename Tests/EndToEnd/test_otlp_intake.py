@@ -23,16 +23,19 @@ def free_port():
 
 class OTLPCase(FaultCase):
     def begin(self):
-        """An agent that listens at a port of the test's own."""
-        self.port = free_port()
+        """An agent that listens at ports of the test's own."""
+        self.port, self.grpc_port = free_port(), free_port()
         config = self.home / "config.yaml"
-        config.write_text(f"receivers: {{otlp: {{protocols: {{http: {{endpoint: 'localhost:{self.port}'}}}}}}}}\n")
+        protocols = {"http": {"endpoint": f"localhost:{self.port}"}, "grpc": {"endpoint": f"localhost:{self.grpc_port}"}}
+        config.write_text(json.dumps({"receivers": {"otlp": {"protocols": protocols}}}))
         self.start("--config", config)
         self.status_where("the receiver is open", lambda s: not self.closed_places(s))
 
     @staticmethod
     def closed_places(status):
-        return [place for each in status["receivers"] for place in each["places"] if place.get("problem")]
+        """Places without a receiver; the usual port of gRPC may be another's."""
+        return [place for each in status["receivers"] for place in each["places"]
+                if place.get("problem") and not place["place"].endswith(":4317")]
 
     def sdk(self, *words):
         done = subprocess.run([PYTHON, ROOT / "Tests/EndToEnd/otel_sdk.py", *map(str, words)],
@@ -53,23 +56,36 @@ class OTLPCase(FaultCase):
 
 @unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry SDK")
 class OfTheSDK(OTLPCase):
-    def test_every_record_over_http_is_in_the_log_once(self):
-        self.begin()
-        for packing in ((), ("gzip",)):
-            sent = self.sdk(f"http://localhost:{self.port}", "http", 300, *packing)
+    def sent_is_stored(self, protocol, endpoints, answer):
+        """All three signals to each of the endpoints, packed for every second."""
+        expected = spans = 0
+        for number, endpoint in enumerate(endpoints):
+            sent = self.sdk(endpoint, protocol, 300, *["gzip"] * (number % 2))
             self.assertTrue(sent["flushed"])
+            expected += sum(sent[each] for each in ("spans", "logs", "points"))
+            spans += sent["spans"]
         status = self.status()
-        expected = 2 * sum(sent[each] for each in ("spans", "logs", "points"))
         self.assertEqual(status["intake"]["stored"]["records"], expected)
-        self.assertEqual(status["log"]["kept_spans"], 2 * sent["spans"])
-        self.assertEqual(list(status["receivers"][0]["answers"]), ["200"])
+        self.assertEqual(status["log"]["kept_spans"], spans)
+        self.assertEqual(list(status["receivers"][0]["answers"]), [answer])
         self.assertEqual(status["receivers"][0]["unknown_fields"], {})
         shown = self.records(1, "--name", "outer 299")[-1]
-        self.assertEqual(shown["resource"]["attributes"]["service.name"], "sdk-http")
+        self.assertEqual(shown["resource"]["attributes"]["service.name"], f"sdk-{protocol}")
         self.assertEqual(shown["attributes"]["number"], 299)
+        self.assertEqual(shown["receiver"], f"otlp_{protocol}")
         self.stop()
-        counted = self.assert_all_there()
-        self.assertEqual(counted["records"], expected)
+        self.assertEqual(self.assert_all_there()["records"], expected)
+
+    def test_every_record_over_http_is_in_the_log_once(self):
+        self.begin()
+        self.sent_is_stored("http", [f"http://localhost:{self.port}", f"http://127.0.0.1:{self.grpc_port}"], "200")
+
+    def test_every_record_over_grpc_is_in_the_log_once(self):
+        self.begin()
+        # Every place takes both protocols.
+        socket_path = next(each["place"] for each in self.status()["receivers"][0]["places"] if "otlp.sock" in each["place"])
+        self.sent_is_stored(
+            "grpc", [f"localhost:{self.grpc_port}", f"127.0.0.1:{self.port}", f"unix://{socket_path}"], "OK")
 
 
 @unittest.skipUnless(PAYLOADS.is_dir(), f"{PAYLOADS} is not there: no payloads of the real Codex")

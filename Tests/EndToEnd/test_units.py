@@ -55,7 +55,7 @@ class Units(HostCase):
 
     def test_the_sockets_have_the_names_that_the_agent_looks_for(self):
         names = [self.host.properties(s, "FileDescriptorName")["FileDescriptorName"] for s in SOCKETS]
-        self.assertEqual(names, ["ingest", "control", "otlp-http"])
+        self.assertEqual(names, ["ingest", "control", "otlp"])
 
     def test_other_users_can_connect_and_cannot_replace_the_socket(self):
         self.host.systemctl("mask", "--runtime", SERVICE)

@@ -13,7 +13,8 @@ private let allowed: [String: Set<String>] = [
     "Compression": ["CDeflate", "CISAL"],
     "Receive": [
         "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-        "Compression", "NIOCore", "NIOHTTP1", "NIOPosix", "Logging", "ServiceLifecycle",
+        "Compression", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix", "Logging",
+        "ServiceLifecycle",
     ],
     "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],
     "JournalExport": [

@@ -61,6 +61,8 @@ package struct AgentConfig: Sendable, Equatable {
         package var enabled = true
         /// Key `receivers.otlp.protocols.http.endpoint`, default `localhost:4318`.
         package var http = Endpoint.loopback(port: 4318)
+        /// Key `receivers.otlp.protocols.grpc.endpoint`, default `localhost:4317`.
+        package var grpc = Endpoint.loopback(port: 4317)
     }
 
     /// Forwarding to journald. Key: `exporters.journald`.
@@ -133,6 +135,7 @@ extension AgentConfig {
             ),
             ("receivers.otlp.enabled", "\(otlp.enabled)"),
             ("receivers.otlp.protocols.http.endpoint", otlp.http.description),
+            ("receivers.otlp.protocols.grpc.endpoint", otlp.grpc.description),
             ("exporters.journald.enabled", "\(journald.enabled)"),
             ("exporters.journald.detail", journald.detail.rawValue),
             ("exporters.journald.entries_per_second_max", "\(journald.entriesPerSecondMax)"),

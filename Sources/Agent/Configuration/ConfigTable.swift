@@ -38,7 +38,8 @@ extension ConfigSchema {
         [
             "enabled": flag(\.otlp.enabled),
             "protocols": .section([
-                "http": .section(["endpoint": endpoint(\.otlp.http)])
+                "http": .section(["endpoint": endpoint(\.otlp.http)]),
+                "grpc": .section(["endpoint": endpoint(\.otlp.grpc)]),
             ]),
         ]
     }

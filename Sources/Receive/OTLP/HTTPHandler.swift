@@ -11,7 +11,7 @@ internal import TelemetryBatch
 ///
 /// `idle` → `receiving` → `storing` → `idle`; a refusal of a request whose body is still to come drops that
 /// first, or, if it closes, for a moment only.
-final class HTTPHandler: ChannelInboundHandler {
+final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
@@ -33,15 +33,13 @@ final class HTTPHandler: ChannelInboundHandler {
     private var state = State.idle
     private var keepsAlive = true
     private var body = ByteBuffer()
-    private var heldBytes = 0
+    private var held: HeldBytes
     private var deadline: Scheduled<Void>?
     private var context: ChannelHandlerContext?
     /// How the request before the end of its head, or none, wanted its answer.
     private var encoding = OTLPEncoding.protobuf
     /// The agent ends: the answer that is due is the last.
     private var isDraining = false
-
-    private static let uncountedBytes = 16_384
 
     init(
         intake: OTLPIntake, rules: HTTPRules, peer: PeerIdentity, registry: OTLPConnections,
@@ -52,6 +50,7 @@ final class HTTPHandler: ChannelInboundHandler {
         self.peer = peer
         self.registry = registry
         self.number = number
+        held = HeldBytes(intake.admission, uid: peer.uid)
     }
 
     // MARK: Life
@@ -153,16 +152,13 @@ final class HTTPHandler: ChannelInboundHandler {
     private func take(_ bytes: ByteBuffer) {
         guard case .receiving = state else { return }
         var bytes = bytes
-        guard body.readableBytes + bytes.readableBytes <= registry.limits.bodyBytesMax else {
+        let count = bytes.readableBytes
+        guard body.readableBytes + count <= registry.limits.bodyBytesMax else {
             return refuse(HTTPRefusal.tooLarge(registry.limits.bodyBytesMax))
         }
         if body.readableBytes == 0 { body = bytes } else { body.writeBuffer(&bytes) }
-        let size = body.readableBytes
-        let now = size < Self.uncountedBytes ? 0 : size
-        let uid = peer.uid ?? .max
-        let hasRoom = intake.admission.hold(uid: uid, bytes: now, instead: heldBytes)
-        heldBytes = now
-        if !hasRoom { refuse(Self.busy) }
+        held.add(count)
+        if !held.hasRoom { refuse(Self.busy) }
     }
 
     private func end() {
@@ -174,9 +170,8 @@ final class HTTPHandler: ChannelInboundHandler {
     }
 
     private func letGoOfBody() {
+        held.add(-body.readableBytes)
         body = ByteBuffer()
-        _ = intake.admission.hold(uid: peer.uid ?? .max, bytes: 0, instead: heldBytes)
-        heldBytes = 0
     }
 
     private func store(_ plan: HTTPRequestPlan) {
@@ -184,28 +179,13 @@ final class HTTPHandler: ChannelInboundHandler {
         // The log has its own limits; whoever waits for it is bounded by them.
         deadline?.cancel()
         // The next request may begin before this one is dealt with.
-        let (whole, held) = (body, heldBytes)
-        (body, heldBytes) = (ByteBuffer(), 0)
-        defer { _ = intake.admission.hold(uid: peer.uid ?? .max, bytes: 0, instead: held) }
-        if plan.isGzip && whole.readableBytes > 0 {
-            do throws(CompressionError) {
-                let bytes = try registry.decompressor.gunzip(
-                    whole.readableBytesSpan, limit: registry.limits.bodyBytesMax)
-                hand(bytes.span.bytes, plan)
-            } catch {
-                if case .tooLarge = error {
-                    return refuse(HTTPRefusal.tooLarge(registry.limits.bodyBytesMax), isWhole: true)
-                }
-                refuse(HTTPRefusal(status: .badRequest, message: error.description), isWhole: true)
-            }
-        } else {
-            hand(whole.readableBytesSpan, plan)
-        }
-    }
-
-    private func hand(_ bytes: RawSpan, _ plan: HTTPRequestPlan) {
+        let whole = body
+        body = ByteBuffer()
+        defer { held.add(-whole.readableBytes) }
+        let sent = OTLPIntake.Sent(
+            bytes: whole, isGzip: plan.isGzip, bytesMax: registry.limits.bodyBytesMax)
         intake.take(
-            bytes, signal: plan.signal, encoding: plan.encoding, peer: peer, receiver: .otlpHTTP
+            sent, signal: plan.signal, encoding: plan.encoding, peer: peer, receiver: .otlpHTTP
         ) { verdict in
             self.answer(verdict, plan)
         }
@@ -230,6 +210,9 @@ final class HTTPHandler: ChannelInboundHandler {
         case .malformed(let error):
             let status = error.isTooLarge ? HTTPResponseStatus.payloadTooLarge : .badRequest
             refuse(HTTPRefusal(status: status, message: "\(error)"), isWhole: true)
+        case .tooLarge(let limit): refuse(HTTPRefusal.tooLarge(limit), isWhole: true)
+        case .damaged(let error):
+            refuse(HTTPRefusal(status: .badRequest, message: error.description), isWhole: true)
         case .busy: refuse(Self.busy, isWhole: true)
         case .failed(let code): refuse(Self.refusal(of: code), isWhole: true)
         }

@@ -35,7 +35,10 @@ struct HTTPRules: Sendable, Equatable {
     /// Bytes of a body, as sent and once decompressed.
     var bodyBytesMax: Int
     /// Host names that requests may be for; nil: any, as on a socket of the file system.
-    var hosts: Set<String>? = ["localhost", "127.0.0.1", "[::1]"]
+    var hosts: Set<String>? = HTTPRules.loopbackHosts
+
+    /// Names of this host that nobody else can have.
+    static let loopbackHosts: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
 
     private static let paths: [String: OTLPSignal] = [
         "/v1/traces": .traces, "/v1/logs": .logs, "/v1/metrics": .metrics,
@@ -91,7 +94,7 @@ struct HTTPRules: Sendable, Equatable {
     }
 
     /// A host without its port, in lower case.
-    private static func name(of host: String) -> String {
+    static func name(of host: String) -> String {
         let host = host.lowercased()
         if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[...end]) }
         return String(host.prefix { $0 != ":" })

@@ -1,6 +1,16 @@
-internal import Compression
-internal import Logging
 internal import NIOCore
+
+/// What serves a connection, whatever it speaks.
+protocol OTLPConnection: AnyObject {
+    /// Whether nothing of a request is here.
+    var isIdle: Bool { get }
+    /// Whether requests are arriving, and none is on its way to the log.
+    var isReceiving: Bool { get }
+    /// Others need the place.
+    func makeRoom()
+    /// The agent ends: no more requests; the connection closes with the last answer.
+    func drain()
+}
 
 /// The open connections of an OTLP receiver, least recently used first. Lives on the event loop.
 ///
@@ -8,37 +18,36 @@ internal import NIOCore
 /// longest makes room, else the one whose request has been arriving for longest, so that nobody can shut
 /// others out by connecting, nor by sending slowly.
 final class OTLPConnections {
-    /// Shared by the connections: the tables are large, and one body is decompressed at a time.
-    let decompressor: Decompressor
     let limits: OTLPLimits
-    private var handlers: [UInt64: HTTPHandler] = [:]
+    private var handlers: [UInt64: any OTLPConnection] = [:]
     /// Numbers with the time of their last use, a count; the oldest are few at the front.
     private var uses: [UInt64: UInt64] = [:]
     private var clock: UInt64 = 0
     private var isDraining = false
     private var whenEmpty: [EventLoopPromise<Void>] = []
 
-    init(limits: OTLPLimits) throws {
-        decompressor = try Decompressor()
+    init(limits: OTLPLimits) {
         self.limits = limits
     }
 
     /// A number for a connection, or nil if there is no room and nobody to make some.
     func admit() -> UInt64? {
         if handlers.count >= limits.connectionsMax {
-            guard let oldest = oldest(\.isIdle) ?? oldest(\.isReceiving) else { return nil }
+            guard let oldest = oldest({ $0.isIdle }) ?? oldest({ $0.isReceiving }) else {
+                return nil
+            }
             handlers[oldest]?.makeRoom()
         }
         clock += 1
         return clock
     }
 
-    private func oldest(_ isMeant: (HTTPHandler) -> Bool) -> UInt64? {
+    private func oldest(_ isMeant: (any OTLPConnection) -> Bool) -> UInt64? {
         handlers.filter { isMeant($0.value) }.keys
             .min { uses[$0, default: 0] < uses[$1, default: 0] }
     }
 
-    func add(_ handler: HTTPHandler, number: UInt64) {
+    func add(_ handler: any OTLPConnection, number: UInt64) {
         handlers[number] = handler
         touch(number: number)
         if isDraining { handler.drain() }

@@ -1,4 +1,5 @@
 internal import ByteCoding
+internal import Compression
 internal import Logging
 internal import NIOCore
 internal import OTLPCodec
@@ -12,6 +13,10 @@ enum OTLPVerdict: Sendable {
     case stored(Rejections)
     /// It is not a request: nothing of it was taken.
     case malformed(OTLPError)
+    /// It holds more than so many bytes once decompressed: nothing of it was taken.
+    case tooLarge(Int)
+    /// It cannot be decompressed: nothing of it was taken.
+    case damaged(CompressionError)
     /// There is no room for it now: nothing of it was taken.
     case busy
     /// The log cannot take more now, or not at all.
@@ -37,13 +42,24 @@ final class OTLPIntake: Sendable {
     /// Requests on their way to the log, by number.
     private final class State {
         var decoder: OTLPDecoder
+        /// Shared by the connections: the tables are large, and one body is decompressed at a time.
+        let decompressor: Decompressor
         var sequence: UInt64 = 1
         var requests: [UInt64: Request] = [:]
         var numbers: UInt64 = 0
 
-        init(_ limits: OTLPLimits) {
+        init(_ limits: OTLPLimits) throws(CompressionError) {
+            decompressor = try Decompressor()
             decoder = OTLPDecoder(requestBytesMax: limits.batchBytesMax)
         }
+    }
+
+    /// A request's body as it was sent.
+    struct Sent {
+        let bytes: ByteBuffer
+        let isGzip: Bool
+        /// Of what it holds once decompressed.
+        let bytesMax: Int
     }
 
     private struct Request {
@@ -72,18 +88,41 @@ final class OTLPIntake: Sendable {
     init(
         eventLoop: any EventLoop, log: GroupCommit, admission: Admission, ledger: IntakeLedger,
         limits: OTLPLimits, logger: Logger
-    ) {
+    ) throws(CompressionError) {
         self.eventLoop = eventLoop
         self.log = log
         self.admission = admission
         self.ledger = ledger
         self.logger = logger
         producer = ProducerID.random()
-        let state = NIOLoopBound(State(limits), eventLoop: eventLoop)
+        let state = NIOLoopBound(try State(limits), eventLoop: eventLoop)
         self.state = state
         let settle = NIOLoopBoundBox<(([Letter]) -> Void)?>(nil, eventLoop: eventLoop)
         mailbox = Mailbox(eventLoop: eventLoop) { letters in settle.value?(letters) }
         settle.value = { [unowned self] letters in self.settle(letters) }
+    }
+
+    /// As the other; decompresses first.
+    func take(
+        _ sent: Sent, signal: OTLPSignal, encoding: OTLPEncoding, peer: PeerIdentity,
+        receiver: ReceiverKind, completion: @escaping (OTLPVerdict) -> Void
+    ) {
+        guard sent.isGzip && sent.bytes.readableBytes > 0 else {
+            return take(
+                sent.bytes.readableBytesSpan, signal: signal, encoding: encoding, peer: peer,
+                receiver: receiver, completion: completion)
+        }
+        let bytes: [UInt8]
+        do throws(CompressionError) {
+            bytes = try state.value.decompressor.gunzip(
+                sent.bytes.readableBytesSpan, limit: sent.bytesMax)
+        } catch {
+            if case .tooLarge(let limit) = error { return completion(.tooLarge(limit)) }
+            return completion(.damaged(error))
+        }
+        take(
+            bytes.span.bytes, signal: signal, encoding: encoding, peer: peer, receiver: receiver,
+            completion: completion)
     }
 
     /// Decodes a request and hands what it holds to the log. `completion` is called on the event loop, at once

@@ -2,6 +2,13 @@
 package struct OTLPLimits: Sendable, Equatable {
     /// Bytes of a body over HTTP, as sent and once decompressed: the Collector's.
     package var bodyBytesMax = 20 << 20
+    /// Bytes of a message over gRPC, as sent and once decompressed: the Collector's.
+    package var messageBytesMax = 4 << 20
+    /// Calls under way on one connection over gRPC.
+    package var streamsMax = 100
+    /// PING, SETTINGS and the like that an HTTP/2 connection may send within a second. A peer of grpc-go sends a
+    /// PING for every answer, one at a time.
+    package var controlFramesPerSecondMax = 2000
     /// What the batches of a request may cost, in bytes: `OTLP.requestBatchBytesMax`.
     package var batchBytesMax = 24 << 20
     /// Open connections; when there are more, the one that was idle for longest makes room.

@@ -1,13 +1,12 @@
 package import Logging
 internal import NIOCore
-internal import NIOHTTP1
 internal import NIOPosix
 package import SegmentLog
 internal import ServiceLifecycle
 internal import Synchronization
 internal import SystemIO
 
-/// The OTLP receiver: listens on its places, each request an `HTTPHandler`'s, one event loop for all. What
+/// The OTLP receiver, over HTTP and gRPC on each of its places (`ProtocolChoice`), one event loop for all. What
 /// cannot be listened on is said, shown and tried again; everything else goes on.
 package final class OTLPServer: Service {
     /// Where to listen.
@@ -94,12 +93,12 @@ package final class OTLPServer: Service {
     }
 
     private func makeParts(on loop: any EventLoop) throws -> Parts {
-        let intake = OTLPIntake(
+        let intake = try OTLPIntake(
             eventLoop: loop, log: log, admission: admission, ledger: ledger, limits: limits,
             logger: logger)
         counted.withLock { $0 = intake.counts }
         let connections = NIOLoopBound(
-            try OTLPConnections(limits: limits), eventLoop: loop)
+            OTLPConnections(limits: limits), eventLoop: loop)
         return Parts(loop: loop, intake: intake, connections: connections)
     }
 
@@ -196,15 +195,10 @@ package final class OTLPServer: Service {
                 self.ledger.closed(cause: "too_many_connections")
                 throw OTLPAdmissionError.full
             }
-            var rules = HTTPRules(bodyBytesMax: self.limits.bodyBytesMax)
-            if !isNetwork { rules.hosts = nil }
-            let operations = channel.pipeline.syncOperations
-            try operations.configureHTTPServerPipeline(
-                withPipeliningAssistance: true, withErrorHandling: false)
-            try operations.addHandler(
-                HTTPHandler(
-                    intake: parts.intake, rules: rules, peer: peer,
-                    registry: parts.connections.value, number: number))
+            try channel.pipeline.syncOperations.addHandler(
+                ProtocolChoice(
+                    intake: parts.intake, registry: parts.connections.value, peer: peer,
+                    number: number, hosts: isNetwork ? HTTPRules.loopbackHosts : nil))
         }
     }
 }
