@@ -36,10 +36,10 @@ class UserUnits(UserCase):
             self.assertTrue(path.startswith("/home/ada/"), path)
             self.assertTrue(os.path.lexists(self.host.path(path)), path)
         units = [path for path in wrote if "/systemd/user/" in path]
-        self.assertEqual(len(units), 3)
+        self.assertEqual(len(units), len(SOCKETS) + 1)
         told = self.ada("systemd-analyze", "--user", "verify", "--man=no", *units)
         self.assertEqual(told.stdout + told.stderr, "")
-        for name in ("ingest.sock", "control.sock"):
+        for name in ("ingest.sock", "control.sock", "otlp.sock"):
             socket = os.stat(self.host.path(f"/run/user/2001/codex-telemetry/{name}"))
             self.assertEqual((stat.S_IMODE(socket.st_mode), socket.st_uid), (0o600, 2001))
         directory = os.stat(self.host.path("/run/user/2001/codex-telemetry"))
