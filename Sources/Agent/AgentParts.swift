@@ -29,6 +29,8 @@ final class AgentParts: Sendable {
     private static let settleDelay = Duration.seconds(2)
     private let socketWatch: SocketWatch
     private let receivers: Receivers
+    /// Key `receivers.codex.enabled` as it was at the start.
+    private let takesBatches: Bool
 
     init(
         options: AgentOptions, manager: ServiceManager, places: AgentPlaces,
@@ -46,6 +48,7 @@ final class AgentParts: Sendable {
         intakeProgress = IntakeProgress(ledger: ledger)
         let socketWatch = SocketWatch(logger: logger)
         self.socketWatch = socketWatch
+        takesBatches = configuration.config.intake.enabled
         let receivers = Receivers()
         self.receivers = receivers
         let exporters = Exporters(
@@ -57,7 +60,7 @@ final class AgentParts: Sendable {
             exporters: { exporters.status }, receivers: { receivers.status },
             problems: {
                 configuration.problems.map { "configuration: \($0)" } + socketWatch.problems
-            }, warnings: warnings)
+            }, warnings: { warnings + configuration.warnings.map { "configuration: \($0)" } })
     }
 
     /// Runs until the end; the exit code.
@@ -117,15 +120,20 @@ final class AgentParts: Sendable {
                         ("control", controlBeat.busy), ("log", intakeProgress.stalled),
                     ]
                 },
-                probe: { ingest.probe($0) }, logger: logger)
+                probe: { [takesBatches] in takesBatches ? ingest.probe($0) : $0() }, logger: logger)
             services.append(ThreadService(name: "watchdog") { watchdog.run($0) })
         }
-        services.append(ingest)
+        if takesBatches {
+            services.append(ingest)
+        } else {
+            logger.notice("receivers.codex is switched off: nobody listens for batches")
+            manager.notify("READY=1\nSTATUS=receivers.codex is switched off")
+        }
         if let otlp = receivers.otlp { services.append(otlp) }
         var configurations = services.map {
             ServiceGroupConfiguration.ServiceConfiguration(service: $0)
         }
-        if ingest.nameIsOurs || control.nameState != nil {
+        if takesBatches && ingest.nameIsOurs || control.nameState != nil {
             configurations.append(watchSockets(control: control, ingest: ingest))
         }
         if let idle {
@@ -143,17 +151,18 @@ final class AgentParts: Sendable {
     private func watchSockets(
         control: ControlServer, ingest: IngestServer
     ) -> ServiceGroupConfiguration.ServiceConfiguration {
-        let sockets = [
-            SocketWatch.Socket(
-                state: { ingest.nameState }, path: places.ingestSocket,
-                listenAgain: { try ingest.listenAgain() }),
-            SocketWatch.Socket(
-                state: { control.nameState }, path: places.controlSocket,
-                listenAgain: { [self] in
-                    let socket = try listenForQuestions()
-                    try control.move(to: socket, name: SocketName(places.controlSocket))
-                }),
-        ]
+        let own = SocketWatch.Socket(
+            state: { ingest.nameState }, path: places.ingestSocket,
+            listenAgain: { try ingest.listenAgain() })
+        let sockets =
+            (takesBatches ? [own] : []) + [
+                SocketWatch.Socket(
+                    state: { control.nameState }, path: places.controlSocket,
+                    listenAgain: { [self] in
+                        let socket = try listenForQuestions()
+                        try control.move(to: socket, name: SocketName(places.controlSocket))
+                    })
+            ]
         let watch = socketWatch
         return ServiceGroupConfiguration.ServiceConfiguration(
             service: ThreadService(name: "sockets") { watch.run($0, keeping: sockets) },
@@ -225,7 +234,7 @@ final class AgentParts: Sendable {
 
     private func drainSpool(_ stop: ThreadService.Stop) {
         // The system agent never opens users' files.
-        guard places.scope == .user else {
+        guard places.scope == .user, takesBatches else {
             stop.wait()
             return
         }
@@ -286,12 +295,19 @@ final class AgentParts: Sendable {
             return .failure(error)
         }
         let new = configuration.config
+        for warning in configuration.warnings { logger.warning("reload: \(warning)") }
         admission.change(to: new.intake.limits.within(descriptors))
         exporters.apply(new)
+        var late: [String] = []
+        if old.log != new.log { late.append("log") }
+        if old.otlp != new.otlp { late.append("receivers.otlp") }
+        if old.intake.enabled != new.intake.enabled { late.append("receivers.codex.enabled") }
+        if old.logLevel != new.logLevel { late.append("service.telemetry.logs.level") }
         let sentence =
-            old.log == new.log
+            late.isEmpty
             ? "the configuration is in force"
-            : "the configuration is in force; changes under log need a restart"
+            : "the configuration is in force; changes under \(late.joined(separator: ", ")) "
+                + "need a restart"
         logger.info("reload: \(sentence)")
         return .success(sentence)
     }

@@ -76,7 +76,9 @@ package struct AgentProgram: Sendable {
             let wished = AgentPlaces(
                 scope: options.scope, overrides: options.overrides,
                 surroundings: .ofThisProcess)
-            let configuration = ConfigurationState(file: wished.configurationFile)
+            let configuration = ConfigurationState(
+                file: wished.configurationFile,
+                isNamed: options.overrides.configurationFile != nil)
             loadAtStart(configuration, logger)
             logger.logLevel = configuration.config.logLevel.level
             let places = wished.onLocalState(.ofThisProcess)
@@ -120,6 +122,7 @@ package struct AgentProgram: Sendable {
     private func loadAtStart(_ configuration: ConfigurationState, _ logger: Logger) {
         do {
             try configuration.load()
+            for warning in configuration.warnings { logger.warning("configuration: \(warning)") }
         } catch {
             for problem in error.problems { logger.error("configuration: \(problem)") }
             logger.error("the built-in default stays in force until the file is right")

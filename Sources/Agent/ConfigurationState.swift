@@ -10,14 +10,17 @@ package final class ConfigurationState: Sendable {
         var problems: [ConfigProblem] = []
     }
 
-    /// The file; it need not exist.
+    /// The file.
     package let file: String
+    /// Whether somebody named it: then it must exist.
+    private let isNamed: Bool
     /// Guards the reading; held for a copy only.
     private let state = Mutex(State())
 
     /// The built-in default, until `load`.
-    package init(file: String) {
+    package init(file: String, isNamed: Bool = false) {
         self.file = file
+        self.isNamed = isNamed
     }
 
     /// What is in force.
@@ -26,11 +29,13 @@ package final class ConfigurationState: Sendable {
     package var config: AgentConfig { reading.config }
     /// What is wrong with the file as it was last read; empty if nothing is.
     package var problems: [ConfigProblem] { state.withLock { $0.problems } }
+    /// What the file that is in force says and does nothing, or something else than it may seem.
+    package var warnings: [ConfigProblem] { reading.warnings }
 
     /// Reads the file. A right one is in force from now on; with a wrong one the old stays.
     package func load() throws(ConfigProblems) {
         do {
-            let fresh = try Self.read(file)
+            let fresh = try Self.read(file, mustExist: isNamed)
             state.withLock { $0 = State(reading: fresh) }
         } catch {
             state.withLock { $0.problems = error.problems }
@@ -38,21 +43,37 @@ package final class ConfigurationState: Sendable {
         }
     }
 
-    /// Reads a file without putting it in force. A file that does not exist adds nothing.
-    package static func read(_ file: String) throws(ConfigProblems) -> ConfigReading {
-        let bytes: [UInt8]
-        do {
-            bytes = try Files.read(file, limit: 1 << 20)
+    /// A file has at most so many bytes.
+    private static let bytesMax = 1 << 20
+
+    /// Reads a file without putting it in force. One that does not exist adds nothing, unless it must.
+    package static func read(
+        _ file: String, mustExist: Bool
+    ) throws(ConfigProblems) -> ConfigReading {
+        var bytes: [UInt8] = []
+        do throws(SystemError) {
+            bytes = try Files.read(file, limit: bytesMax)
         } catch {
-            if error.isNotFound { return .builtIn }
-            let problem = ConfigProblem(file: file, line: 0, column: 0, message: "\(error)")
-            throw ConfigProblems(problems: [problem])
+            if !error.isNotFound || mustExist {
+                throw problem(file, "it cannot be read: \(error); \(remedy(error))")
+            }
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            let problem = ConfigProblem(file: file, line: 0, column: 0, message: "it is not UTF-8")
-            throw ConfigProblems(problems: [problem])
+            throw problem(file, "it is not UTF-8; save it as UTF-8")
         }
         return try ConfigReading(
             yaml: text, file: file, environment: { ThisProcess.environment($0) })
+    }
+
+    private static func problem(_ file: String, _ message: String) -> ConfigProblems {
+        ConfigProblems(
+            problems: [ConfigProblem(file: file, line: 0, column: 0, message: message)])
+    }
+
+    private static func remedy(_ error: SystemError) -> String {
+        if error.isNotFound { return "make it, or name another one with --config" }
+        if error.isTooLarge { return "a configuration has 1 MiB at most" }
+        if error.isDirectory { return "name the file in it" }
+        return "it must be a file that user \(ThisProcess.euid) may read"
     }
 }

@@ -11,7 +11,7 @@ internal import SystemIO
 /// closed; each is a cursor of its own over the log.
 final class Exporters: Sendable {
     private enum Kind: Equatable {
-        case journald(AgentConfig.Journald)
+        case journald(AgentConfig.Journald, RecordRules)
         case configured(ExporterConfig, RecordRules)
 
         var type: String {
@@ -24,7 +24,7 @@ final class Exporters: Sendable {
         var startAt: StartPlace {
             let chosen =
                 switch self {
-                case .journald(let config): config.startAt
+                case .journald(let config, _): config.startAt
                 case .configured(let config, _): config.settings.basics.startAt
                 }
             return chosen == .beginning ? .beginning : .end
@@ -32,8 +32,7 @@ final class Exporters: Sendable {
 
         var rules: RecordRules {
             switch self {
-            case .journald: .everything
-            case .configured(_, let rules): rules
+            case .journald(_, let rules), .configured(_, let rules): rules
             }
         }
     }
@@ -90,7 +89,9 @@ final class Exporters: Sendable {
 
     private static func wanted(_ config: AgentConfig) -> [String: Kind] {
         var wanted: [String: Kind] = [:]
-        if config.journald.enabled { wanted["journald"] = .journald(config.journald) }
+        if config.journald.enabled {
+            wanted["journald"] = .journald(config.journald, config.rules(of: "journald"))
+        }
         for (name, exporter) in config.exporters
         where exporter.settings.basics.enabled && config.isUsed(name) {
             wanted[name] = .configured(exporter, config.rules(of: name))
@@ -111,7 +112,7 @@ final class Exporters: Sendable {
             logger: logger,
             makeExporter: {
                 switch kind {
-                case .journald(let config):
+                case .journald(let config, _):
                     JournalExporter(configuration: config.exporter, failpoints: failpoints)
                 case .configured(.otlpHTTP(let config), _):
                     OTLPExporter(

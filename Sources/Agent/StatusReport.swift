@@ -19,7 +19,7 @@ struct StatusReport: Sendable {
     let exporters: @Sendable () -> [AgentStatus.Exporter]
     let receivers: @Sendable () -> [AgentStatus.Receiver]
     let problems: @Sendable () -> [String]
-    let warnings: [String]
+    let warnings: @Sendable () -> [String]
 
     /// One line for the service manager (`STATUS=`, shown by `systemctl status`).
     var line: String {
@@ -58,6 +58,7 @@ struct StatusReport: Sendable {
         let memory = ThisProcess.memory()
         agent.memoryAnonymousBytes = memory.anonymous
         agent.memoryFileBytes = memory.file
+        let warnings = warnings()
         if !warnings.isEmpty { agent.warnings = warnings }
         agent.reasons = reasons(status.exporters, statistics)
         agent.state = agent.reasons.isEmpty ? "running" : "degraded"

@@ -1,3 +1,4 @@
+import ByteCoding
 package import TelemetryBatch
 
 /// Which records of the log an exporter is given: what is not settled as excluded before it comes to it.
@@ -14,6 +15,9 @@ package struct RecordRules: Sendable, Equatable {
 
     /// The signals that it gets; of a type that is none of these only who gets everything.
     package var signals: Set<Signal>
+    /// OpenTelemetry's sampling threshold for each signal: a record whose trace id has less in its low 56 bits is
+    /// left out as sampled. One without a trace id stays, and so does a point.
+    package var thresholds: [Signal: UInt64] = [:]
 
     /// All that there is.
     package static let everything = RecordRules(signals: Set(Signal.allCases))
@@ -22,7 +26,9 @@ package struct RecordRules: Sendable, Equatable {
     package init(signals: Set<Signal>) { self.signals = signals }
 
     /// Whether nothing is left out.
-    package var areEverything: Bool { signals.count == Signal.allCases.count }
+    package var areEverything: Bool {
+        signals.count == Signal.allCases.count && thresholds.allSatisfy { $0.value == 0 }
+    }
 
     /// What an exporter gets of a batch.
     package func select(from batch: Batch) -> RecordSelection {
@@ -30,19 +36,33 @@ package struct RecordRules: Sendable, Equatable {
         if areEverything { return RecordSelection(ranges: count > 0 ? [0..<count] : []) }
         var selection = RecordSelection(ranges: [])
         for place in batch.places {
-            if takes(place) {
-                selection.add(place.index)
+            if let cause = cause(of: place, batch) {
+                selection.excluded[cause, default: 0] += 1
             } else {
-                selection.excluded[.notSelected, default: 0] += 1
+                selection.add(place.index)
             }
         }
         return selection
     }
 
-    private func takes(_ place: RecordPlace) -> Bool {
-        if place.isSpan { return signals.contains(.traces) }
-        if place.isLog { return signals.contains(.logs) }
-        return place.isPoint && signals.contains(.metrics)
+    /// Why a record is left out, nil if it is not.
+    private func cause(of place: RecordPlace, _ batch: Batch) -> ExclusionCause? {
+        if place.isSpan {
+            guard signals.contains(.traces) else { return .notSelected }
+            return isKept(batch.span(at: place).traceID, thresholds[.traces]) ? nil : .sampled
+        }
+        if place.isLog {
+            guard signals.contains(.logs) else { return .notSelected }
+            return isKept(batch.log(at: place).traceID, thresholds[.logs]) ? nil : .sampled
+        }
+        let isTaken =
+            place.isPoint ? signals.contains(.metrics) : signals.count == Signal.allCases.count
+        return isTaken ? nil : .notSelected
+    }
+
+    private func isKept(_ trace: TraceID, _ threshold: UInt64?) -> Bool {
+        guard let threshold, threshold > 0, trace != .zero else { return true }
+        return trace.low & (1 << 56 - 1) >= threshold
     }
 }
 

@@ -65,6 +65,10 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     package var isShortage: Bool { errno == EMFILE || errno == ENFILE || errno == ENOMEM }
     /// There is no such file.
     package var isNotFound: Bool { errno == ENOENT || errno == ENOTDIR }
+    /// It is larger than it may be.
+    package var isTooLarge: Bool { errno == EFBIG }
+    /// It is a directory, and no file.
+    package var isDirectory: Bool { errno == EISDIR }
     /// A non-blocking call would have waited, or a time limit passed.
     package var wouldBlock: Bool { errno == EAGAIN || errno == EWOULDBLOCK || errno == EINPROGRESS }
     /// The other end is gone.

@@ -3,7 +3,6 @@ import ArgumentParser
 import ByteCoding
 import Inspect
 import Places
-import SystemIO
 
 /// `config show`, or bare `config`: the result of the file on top of the built-in default.
 struct ConfigShow: ParsableCommand {
@@ -56,27 +55,27 @@ struct ConfigCheck: ParsableCommand {
 
     func run() throws {
         try PlaceOptions.refuseRepaired(file)
-        _ = try ConfigFile.read(file, mustExist: true)
-        Output.line("\(TerminalText.safe(file)): as it should be")
+        let reading = try ConfigFile.read(file, mustExist: true)
+        let count = reading.warnings.count
+        let words =
+            switch count {
+            case 0: "as it should be"
+            case 1: "as it should be, with a warning"
+            default: "as it should be, with \(count) warnings"
+            }
+        Output.line("\(TerminalText.safe(file)): \(words)")
     }
 }
 
 /// A configuration file, read as the agent reads it.
 private enum ConfigFile {
-    private static let bytesMax = 1 << 20
-
     static func read(_ path: String, mustExist: Bool) throws(CommandFailure) -> ConfigReading {
-        let bytes: [UInt8]
-        do throws(SystemError) {
-            bytes = try Files.read(path, limit: bytesMax)
-        } catch {
-            if error.isNotFound, !mustExist { return .builtIn }
-            throw CommandFailure(.configuration, "\(error)")
-        }
         do throws(ConfigProblems) {
-            return try ConfigReading(
-                yaml: String(decoding: bytes, as: UTF8.self), file: path,
-                environment: { ThisProcess.environment($0) })
+            let reading = try ConfigurationState.read(path, mustExist: mustExist)
+            for warning in reading.warnings {
+                Output.complain("warning: \(TerminalText.safe("\(warning)"))")
+            }
+            return reading
         } catch {
             throw CommandFailure(.configuration, error.description)
         }

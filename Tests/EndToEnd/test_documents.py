@@ -64,6 +64,11 @@ RECIPES = {
     "codex-telemetryd status": ada(),
     "codex-telemetry status": Recipe(says=r"log +writing · .* in \d.*B, 1 segments"),
     "codex-telemetryd config": ada(says=r"(?m)^log\.retention: 7d +# default$"),
+    "codex-telemetry config": ada(says=r"(?m)^log\.retention: 7d +# default$"),
+    "codex-telemetry config check FILE": ada(
+        put={"FILE": "mine.yaml"}, before=("echo 'log: {cap: 1GiB}' > mine.yaml",), says=r"^mine\.yaml: as it should be$"
+    ),
+    "codex-telemetry config reload": Recipe(says="^the configuration is in force$"),
     "exec -- true": ada(),
     "codex-telemetry exec -- COMMAND": ada(put={"COMMAND": "true"}),
     "contrib/install": ada(folder=TREE, says=BUILT, after=("contrib/install --uninstall",)),

@@ -175,7 +175,7 @@ class OTLPExport(OTLPCase):
             f"exporters:\n  otlphttp/loop:\n    endpoint: http://127.0.0.1:{self.port}/v1/traces\n  otlp_http/none:\n    timeout: 1s\n")
         told = self.telemetry("config", "check", config, check=False)
         self.assertNotEqual(told.returncode, 0)
-        self.assertRegex(told.stdout + told.stderr, r":3:3: exporters\.otlp_http/loop would send to this agent's own receiver")
+        self.assertRegex(told.stdout + told.stderr, r":4:15: exporters\.otlp_http/loop\.endpoint would send to this agent's own receiver")
         self.assertRegex(told.stdout + told.stderr, r":5:3: exporters\.otlp_http/none needs an endpoint")
 
 

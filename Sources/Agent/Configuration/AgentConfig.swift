@@ -1,3 +1,5 @@
+package import Export
+
 /// What the agent will do: every value checked, defaults filled in. Made once at start and again at
 /// each reload, from the built-in default and what the file adds to it.
 package struct AgentConfig: Sendable, Equatable {
@@ -101,9 +103,9 @@ package struct AgentConfig: Sendable, Equatable {
     package var processors: [String: ProcessorConfig] = [:]
     /// Keys `service.pipelines.SIGNAL` and `service.pipelines.SIGNAL/NAME`, by what stands behind `pipelines.`
     package var pipelines: [String: Pipeline] = [:]
-    /// Exporters that the environment asks for: they get every signal, whatever pipelines there are, unless
-    /// one names them.
-    package var environmentExporters: Set<String> = []
+    /// Exporters that the environment asks for, and what they get, nil for every signal: whatever pipelines
+    /// there are, unless one names them.
+    package var environmentExporters: [String: Set<RecordRules.Signal>?] = [:]
     /// Key `service.telemetry.logs.level`.
     package var logLevel = LogLevel.info
 

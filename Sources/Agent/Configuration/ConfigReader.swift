@@ -35,18 +35,30 @@ package struct ConfigReading: Sendable, Equatable {
     ) throws(ConfigProblems) {
         var walk = ConfigWalk(file: file, environment: environment)
         do {
+            walk.readEnvironment()
             if let root = try YAMLNode.read(yaml) { walk.read(root) }
             walk.checkWhole()
         } catch {
             let problem = ConfigProblem(
                 file: file, line: error.place?.line ?? 0, column: error.place?.column ?? 0,
-                message: "not YAML: \(error.message)")
+                message: "not YAML: \(error.message)\(Self.remedy(yaml, error.place))")
             throw ConfigProblems(problems: [problem])
         }
         guard walk.problems.isEmpty else { throw ConfigProblems(problems: walk.problems) }
         config = walk.config
         origins = walk.origins
         warnings = walk.warnings
+    }
+
+    /// What is usually behind it.
+    private static func remedy(_ yaml: String, _ place: YAMLPlace?) -> String {
+        let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
+        let near = place.map { lines.dropFirst(max($0.line - 2, 0)).prefix(2) } ?? []
+        if near.contains(where: { $0.prefix { $0 == " " || $0 == "\t" }.contains("\t") }) {
+            return "; a line is indented by a tab: YAML takes spaces alone"
+        }
+        return
+            "; look at this line and the one before it for indentation, quotation marks and brackets"
     }
 
     init(config: AgentConfig, origins: [String: String]) {

@@ -7,6 +7,9 @@ extension ConfigWalk {
         for name in config.pipelines.keys.sorted() { checkPipeline(name) }
         checkUse()
         takeBatching()
+        settleEnvironment()
+        // An endpoint that could not be read is not missing, too.
+        guard problems.isEmpty else { return }
         for (name, exporter) in config.exporters.sorted(by: { $0.key < $1.key }) {
             let settings = exporter.settings
             guard settings.basics.enabled else { continue }
@@ -26,6 +29,7 @@ extension ConfigWalk {
         if pipeline.exporters.isEmpty {
             report(places[path], "\(path) needs exporters, as exporters: [\(anExporter)]")
         }
+        checkSampling(name, pipeline)
         check(
             "\(path).receivers", pipeline.receivers, known: ["codex", "otlp"],
             remedy: "there are these receivers")
@@ -36,6 +40,19 @@ extension ConfigWalk {
             "\(path).exporters", pipeline.exporters,
             known: Set(config.exporters.keys).union(["journald"]),
             remedy: "define it under exporters, or take it out; defined are")
+    }
+
+    /// Points have no trace.
+    private mutating func checkSampling(_ name: String, _ pipeline: Pipeline) {
+        guard Pipeline.signal(of: name) == .metrics else { return }
+        let path = "service.pipelines.\(name).processors"
+        for (index, processor) in pipeline.processors.enumerated() {
+            guard case .sampler = config.processors[processor] else { continue }
+            let place = items[path].flatMap { index < $0.count ? $0[index] : nil }
+            report(
+                place ?? places[path],
+                "\(path) names \(processor), and metrics cannot be sampled; take it out")
+        }
     }
 
     private var anExporter: String { config.exporters.keys.sorted().first ?? "journald" }
@@ -85,10 +102,22 @@ extension ConfigWalk {
                 "processors.\(name): each exporter batches by itself, from the log; "
                     + "timeout and size are taken for the exporters of its pipelines")
             for exporter in Set(pipelines.flatMap(\.exporters)).sorted() {
-                let path = "exporters.\(exporter)"
-                config.exporters[exporter]?.take(batching) { origins["\(path).\($0)"] != nil }
+                take(batching, from: name, by: exporter)
             }
         }
+    }
+}
+
+extension ConfigWalk {
+    private mutating func take(_ batching: BatchProcessor, from name: String, by exporter: String) {
+        guard var changed = config.exporters[exporter] else { return }
+        let path = "exporters.\(exporter)"
+        let before = Dictionary(changed.settings.entries) { first, _ in first }
+        changed.take(batching) { origins["\(path).\($0)"] != nil }
+        for (key, value) in changed.settings.entries where before[key] != value {
+            origins["\(path).\(key)"] = "processors.\(name)"
+        }
+        config.exporters[exporter] = changed
     }
 }
 
@@ -106,20 +135,34 @@ extension ExporterConfig {
 extension AgentConfig {
     /// Whether an exporter of the user's naming gets anything: all do where there are no pipelines.
     func isUsed(_ exporter: String) -> Bool {
-        pipelines.isEmpty || environmentExporters.contains(exporter)
+        pipelines.isEmpty || environmentExporters[exporter] != nil
             || pipelines.values.contains { $0.exporters.contains(exporter) }
     }
 
-    /// What an exporter gets.
+    /// What an exporter gets: what any of its pipelines lets through, and each record once.
     func rules(of exporter: String) -> RecordRules {
         let named = pipelines.filter { $0.value.exporters.contains(exporter) }
-        // journald is built in and gets everything: a pipeline that names it takes nothing away.
-        if named.isEmpty || exporter == "journald" { return .everything }
-        return RecordRules(
-            signals: Set(
-                named.keys.compactMap {
-                    RecordRules.Signal(rawValue: String($0.prefix { $0 != "/" }))
-                }))
+        var rules = RecordRules.everything
+        if named.isEmpty {
+            if case .some(.some(let signals)) = environmentExporters[exporter] {
+                rules.signals = signals
+            }
+            return rules
+        }
+        let signals = Dictionary(grouping: named) { Pipeline.signal(of: $0.key) }
+        // journald is built in and gets every signal: a pipeline that names it may only sample.
+        if exporter != "journald" { rules.signals = Set(signals.keys.compactMap(\.self)) }
+        for case (let signal?, let pipelines) in signals {
+            rules.thresholds[signal] = pipelines.map { threshold(of: $0.value) }.min()
+        }
+        return rules
+    }
+
+    /// What all samplers of a pipeline leave.
+    private func threshold(of pipeline: Pipeline) -> UInt64 {
+        pipeline.processors.map { name in
+            if case .sampler(let sampler) = processors[name] { sampler.threshold } else { 0 }
+        }.max() ?? 0
     }
 
     /// Why an exporter must not send to an address: it is this agent's own receiver; nil if it is not.
@@ -127,12 +170,12 @@ extension AgentConfig {
         guard otlp.enabled, address.isThisHost, otlp.ports.contains(address.port) else {
             return nil
         }
-        return "would send to this agent's own receiver, \(address), without end; "
+        return "would send to this agent's own receiver, \(address.shown), without end; "
             + "name the backend's endpoint, or move the receiver"
     }
 }
 
 extension AgentConfig.OTLP {
     /// Where requests are taken.
-    var ports: [Int] { [http.port] }
+    var ports: [Int] { [http.port, grpc.port] }
 }

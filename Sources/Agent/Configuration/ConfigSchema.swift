@@ -4,6 +4,8 @@ indirect enum ConfigSchema {
     case section([String: ConfigSchema])
     /// A scalar: what it must be, for the error; and how it is set (false: it is not that).
     case value(expected: String, assign: (inout AgentConfig, String) -> Bool)
+    /// A scalar of the Collector's that can be one thing here, and so sets nothing.
+    case only(String)
     /// Scalars in a sequence, or one alone.
     case list(expected: String, assign: (inout AgentConfig, [String]) -> Bool)
     /// A component that may be there several times, as `TYPE` and `TYPE/NAME`: the full name, and what it
@@ -51,6 +53,7 @@ extension ConfigSchema {
             guard !name.isEmpty, token, value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else {
                 return false
             }
+            config[keyPath: path].removeAll { $0.name.lowercased() == name.lowercased() }
             config[keyPath: path].append(OTLPHTTPConfig.Header(name: name, value: value))
             return true
         }
@@ -119,7 +122,7 @@ extension ConfigSchema {
     where Choice: RawRepresentable & CaseIterable, Choice.RawValue == String {
         let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
         return .value(expected: "one of \(names)") { config, text in
-            guard let value = Choice(rawValue: text) else { return false }
+            guard let value = Choice(rawValue: text.lowercased()) else { return false }
             config[keyPath: path] = value
             return true
         }

@@ -8,11 +8,35 @@ extension ConfigSchema {
             "log": .section(log),
             "service": .section([
                 "telemetry": .section([
-                    "logs": .section(["level": choice(\.logLevel)])
+                    "logs": .section(
+                        ["level": choice(\.logLevel)].merging(
+                            accepted(
+                                ownLogs,
+                                "the agent's messages go to its standard error and the journal"))),
+                    "metrics": .accepted(why: "`codex-telemetryd status` has the agent's figures"),
+                    "traces": .accepted(why: "the agent makes no spans of its own"),
+                    "resource": .accepted(why: "the agent sends no telemetry of its own"),
                 ]),
                 "pipelines": .section(Pipeline.keys),
+                "extensions": .accepted(why: extensions),
             ]),
+            "extensions": .accepted(why: extensions),
+            "connectors": .refused(
+                why: "this agent has none; leave it out, or let a Collector behind it do it"),
         ])
+    }
+
+    private static let extensions =
+        "health is `codex-telemetryd status`, and the log is the storage; there are no extensions"
+
+    private static let ownLogs = [
+        "development", "encoding", "disable_caller", "disable_stacktrace", "sampling",
+        "output_paths", "error_output_paths", "initial_fields", "processors",
+    ]
+
+    /// Keys of the Collector's that do nothing here.
+    static func accepted(_ keys: [String], _ why: String) -> [String: ConfigSchema] {
+        Dictionary(uniqueKeysWithValues: keys.map { ($0, .accepted(why: why)) })
     }
 
     private static var exporters: [String: ConfigSchema] {
@@ -38,10 +62,33 @@ extension ConfigSchema {
         [
             "enabled": flag(\.otlp.enabled),
             "protocols": .section([
-                "http": .section(["endpoint": endpoint(\.otlp.http)]),
-                "grpc": .section(["endpoint": endpoint(\.otlp.grpc)]),
+                "http": .section(
+                    ["endpoint": endpoint(\.otlp.http)].merging(uselessInHTTP)),
+                "grpc": .section(
+                    ["endpoint": endpoint(\.otlp.grpc)].merging(uselessInGRPC)),
             ]),
         ]
+    }
+
+    private static var uselessInHTTP: [String: ConfigSchema] {
+        [
+            "max_request_body_size": .accepted(why: "requests may have 20 MiB"),
+            "cors": .accepted(why: "requests of web pages are refused"),
+        ].merging(
+            accepted(
+                [
+                    "include_metadata", "compression_algorithms", "keep_alives_enabled",
+                    "read_timeout", "read_header_timeout", "write_timeout", "idle_timeout",
+                ], "the receiver's own rules hold"))
+    }
+
+    private static var uselessInGRPC: [String: ConfigSchema] {
+        accepted(
+            [
+                "include_metadata", "keepalive", "max_concurrent_streams", "max_recv_msg_size_mib",
+                "read_buffer_size", "write_buffer_size",
+            ], "the receiver's own rules hold"
+        ).merging(["transport": .only("tcp")])
     }
 
     private static var journald: [String: ConfigSchema] {
@@ -71,5 +118,12 @@ extension ConfigSchema {
             "retention": duration(\.log.retention, .seconds(60)...(.seconds(3650 * 86_400))),
             "reserve": size(\.log.reserveBytes, 0...(1 << 30)),
         ]
+    }
+}
+
+extension [String: ConfigSchema] {
+    /// With other keys, none of which it has.
+    func merging(_ other: [String: ConfigSchema]) -> [String: ConfigSchema] {
+        merging(other) { own, _ in own }
     }
 }

@@ -5,11 +5,13 @@ struct ConfigWalk {
     var origins: [String: String] = [:]
     private(set) var problems: [ConfigProblem] = []
     private(set) var warnings: [ConfigProblem] = []
+    /// What the environment asked for and the file did not take the place of.
+    var fromEnvironment = EnvironmentExporters()
     /// Where each key stands that the file has.
     private(set) var places: [String: YAMLPlace] = [:]
     /// Where the items of each list stand.
     private(set) var items: [String: [YAMLPlace]] = [:]
-    private let environment: (String) -> String?
+    let environment: (String) -> String?
 
     init(file: String, environment: @escaping (String) -> String?) {
         self.file = file
@@ -33,12 +35,18 @@ struct ConfigWalk {
                 report(node.place, "\(path) must be \(expected)")
                 return
             }
-            guard let text = substitute(raw, node.place) else { return }
-            guard assign(&config, text) else {
-                report(node.place, "\(path) is \(Self.quoted(text)); it must be \(expected)")
+            guard let value = substitute(raw, node.place) else { return }
+            guard assign(&config, value.text) else {
+                // What came from a variable may be a secret.
+                let of = value.isFromEnvironment ? " with its variable's value" : ""
+                report(node.place, "\(path) is \(Self.quoted(raw))\(of); it must be \(expected)")
                 return
             }
             note(path, node)
+        case .only(let text):
+            if node.text?.lowercased() != text.lowercased() {
+                report(node.place, "\(path) must be \(text), or be left out")
+            }
         case .list(let expected, let assign):
             visitList(node, path, expected, assign)
         case .present(let next, let assign):
@@ -82,6 +90,7 @@ struct ConfigWalk {
                 continue
             }
             places[full] = key.place
+            if path == "exporters" { forgetEnvironment(name) }
             visit(value, next, path: full)
         }
     }
@@ -106,7 +115,7 @@ struct ConfigWalk {
                 continue
             }
             guard let text = substitute(raw, value.place) else { continue }
-            guard assign(&config, name, text) else {
+            guard assign(&config, name, text.text) else {
                 report(key.place, "\(path).\(name) must be \(expected)")
                 continue
             }
@@ -130,7 +139,7 @@ struct ConfigWalk {
                 return
             }
             guard let text = substitute(raw, item.place) else { return }
-            texts.append(text)
+            texts.append(text.text)
         }
         guard assign(&config, texts) else {
             report(node.place, "\(path) must be \(expected)")
@@ -146,40 +155,20 @@ struct ConfigWalk {
     }
 
     /// A value in an error: not all of a file that has lost a quotation mark.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
+        if text.contains("://"), text.contains("@") { return "a URL with a user and a password" }
         let line = text.prefix(60).map { $0.isNewline ? " " : $0 }
         return "'\(String(line))\(text.count > 60 ? "…" : "")'"
     }
 
-    /// Replaces `${env:NAME}` and `${env:NAME:-default}`; reports an unset variable.
-    private mutating func substitute(
-        _ raw: String, _ place: YAMLPlace
-    ) -> String? {
-        var result = ""
-        var rest = raw[...]
-        while let open = rest.firstRange(of: "${env:") {
-            guard let close = rest[open.upperBound...].firstIndex(of: "}") else {
-                report(place, "'${env:' without its '}'")
-                return nil
-            }
-            result += rest[..<open.lowerBound]
-            let inner = rest[open.upperBound..<close]
-            let fallback = inner.firstRange(of: ":-")
-            let name = String(fallback.map { inner[..<$0.lowerBound] } ?? inner)
-            if let value = environment(name) {
-                result += value
-            } else if let fallback {
-                result += inner[fallback.upperBound...]
-            } else {
-                report(
-                    place,
-                    "the environment variable \(name) is not set in the agent; set it, or give a "
-                        + "default: ${env:\(name):-default}")
-                return nil
-            }
-            rest = rest[rest.index(after: close)...]
+    /// Replaces what stands for variables; reports what cannot be.
+    private mutating func substitute(_ raw: String, _ place: YAMLPlace) -> Substitution? {
+        do throws(Substitution.Problem) {
+            return try Substitution(raw, environment)
+        } catch {
+            report(place, error.message)
+            return nil
         }
-        return result + rest
     }
 
     /// Something is wrong; without a place, with the whole.
@@ -190,6 +179,12 @@ struct ConfigWalk {
     /// Something is not as it may seem.
     mutating func warn(_ place: YAMLPlace?, _ message: String) {
         warnings.append(problem(place, message))
+    }
+
+    /// A variable is not as it must be, or not used.
+    mutating func warn(variable message: String) {
+        let warning = ConfigProblem(file: "environment", line: 0, column: 0, message: message)
+        if !warnings.contains(warning) { warnings.append(warning) }
     }
 
     private func problem(_ place: YAMLPlace?, _ message: String) -> ConfigProblem {

@@ -42,6 +42,12 @@ package struct HTTPAddress: Sendable, Equatable, CustomStringConvertible {
         return names.contains(name) || name.hasSuffix(".localhost")
     }
 
+    /// Without what stands behind `?`, which may be a secret.
+    var shown: String {
+        let path = description.prefix { $0 != "?" }
+        return path.count < description.count ? "\(path)?****" : description
+    }
+
     /// The base of what may be a signal's own URL.
     package var base: String {
         for path in ["/v1/traces", "/v1/logs", "/v1/metrics"] where description.hasSuffix(path) {

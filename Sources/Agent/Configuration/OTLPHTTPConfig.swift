@@ -71,10 +71,10 @@ package struct OTLPHTTPConfig: ExporterSettings {
     /// Every key below the exporter's with its value; headers' values are secrets.
     var entries: [(String, String)] {
         [
-            ("endpoint", endpoint?.description ?? ""),
-            ("traces_endpoint", tracesEndpoint?.description ?? ""),
-            ("logs_endpoint", logsEndpoint?.description ?? ""),
-            ("metrics_endpoint", metricsEndpoint?.description ?? ""),
+            ("endpoint", endpoint?.shown ?? ""),
+            ("traces_endpoint", tracesEndpoint?.shown ?? ""),
+            ("logs_endpoint", logsEndpoint?.shown ?? ""),
+            ("metrics_endpoint", metricsEndpoint?.shown ?? ""),
             ("encoding", encoding.rawValue),
             ("compression", compression.rawValue),
             ("timeout", Quantity.duration(timeout)),

@@ -1,3 +1,5 @@
+internal import Export
+
 /// Which exporters get a signal, and through which processors. Key: `service.pipelines.SIGNAL` or
 /// `service.pipelines.SIGNAL/NAME`.
 ///
@@ -17,6 +19,11 @@ package struct Pipeline: Sendable, Equatable {
     var entries: [(String, String)] {
         [("receivers", receivers), ("processors", processors), ("exporters", exporters)]
             .map { ($0.0, "[\($0.1.joined(separator: ", "))]") }
+    }
+
+    /// The signal that a pipeline's name begins with.
+    static func signal(of name: String) -> RecordRules.Signal? {
+        RecordRules.Signal(rawValue: String(name.prefix { $0 != "/" }))
     }
 
     /// What may stand below `service.pipelines`.

@@ -4,12 +4,15 @@ package enum ProcessorConfig: Sendable, Equatable {
     case batch(BatchProcessor)
     /// Needs nothing: memory is bounded anyway.
     case memoryLimiter
+    /// Leaves traces out.
+    case sampler(SamplerProcessor)
 
     /// Every key below the processor's with its value, each with a dot before it.
     var entries: [(String, String)] {
         switch self {
         case .batch(let batch): batch.entries
         case .memoryLimiter: [("", "{}")]
+        case .sampler(let sampler): sampler.entries
         }
     }
 
@@ -17,13 +20,16 @@ package enum ProcessorConfig: Sendable, Equatable {
     static var keys: [String: ConfigSchema] {
         [
             "batch": .named(type: "batch") { BatchProcessor.schema($0) },
+            "probabilistic_sampler": .named(type: "probabilistic_sampler") {
+                SamplerProcessor.schema($0)
+            },
             "memory_limiter": .named(type: "memory_limiter") { name in
                 let why =
                     "records wait in the log on disk and not in memory, so there is nothing to limit"
                 return .present(.accepted(why: why)) { $0.processors[name] = .memoryLimiter }
             },
         ].merging(
-            ["attributes", "filter", "probabilistic_sampler", "redaction", "resource"].map { type in
+            ["attributes", "filter", "redaction", "resource"].map { type in
                 let why =
                     "processor \(type) is known, and this version cannot carry it out; "
                     + "take it out of the file, or let a Collector behind this agent do it"

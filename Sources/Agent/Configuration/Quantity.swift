@@ -1,15 +1,25 @@
 /// Durations and sizes as configuration writes them.
 package enum Quantity {
-    /// `250ms`, `10s`, `5m`, `12h`, `7d`; nil for anything else or a negative value.
+    /// `250ms`, `10s`, `1m30s`, `1.5h`, `7d`, and `0`, as Go writes durations, and days; nil for anything else or
+    /// a negative value. Nanoseconds that are not whole microseconds are cut off.
     package static func duration(parsing text: String) -> Duration? {
-        let units: [(String, Int64)] = [
-            ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
+        if text == "0" { return .zero }
+        let microseconds: [String: Double] = [
+            "ns": 0.001, "us": 1, "µs": 1, "μs": 1, "ms": 1000, "s": 1e6, "m": 6e7, "h": 3.6e9,
+            "d": 8.64e10,
         ]
-        guard let (number, unit) = split(text),
-            let scale = units.first(where: { $0.0 == unit })?.1
-        else { return nil }
-        let (milliseconds, overflow) = number.multipliedReportingOverflow(by: scale)
-        return overflow ? nil : .milliseconds(milliseconds)
+        var rest = text[...]
+        var sum = 0.0
+        repeat {
+            let digits = rest.prefix { $0.isASCII && $0.isNumber || $0 == "." }
+            let unit = rest.dropFirst(digits.count).prefix { $0.isLetter }
+            guard let number = Double(digits), let scale = microseconds[String(unit)] else {
+                return nil
+            }
+            sum += number * scale
+            rest = rest[unit.endIndex...]
+        } while !rest.isEmpty
+        return sum < 1e17 ? .microseconds(Int64(sum)) : nil
     }
 
     /// `512`, `16MiB`, `1GiB`, `100MB`; nil for anything else or a negative value.

@@ -69,6 +69,11 @@ extension YAMLNode {
             }
             defer { yaml_document_delete(&document) }
             guard yaml_document_get_root_node(&document) != nil else { return }
+            if let second = secondDocument(&parser) {
+                result = .failure(
+                    YAMLProblem(message: "a second document begins; one is taken", place: second))
+                return
+            }
             var budget = nodesMax
             do throws(YAMLProblem) {
                 result = .success(try node(1, of: &document, depth: 0, budget: &budget))
@@ -77,6 +82,33 @@ extension YAMLNode {
             }
         }
         return try result.get()
+    }
+
+    /// Where another document begins behind the first, or what no document is; nil at the end.
+    private static func secondDocument(_ parser: inout yaml_parser_t) -> YAMLPlace? {
+        var document = yaml_document_t()
+        guard yaml_parser_load(&parser, &document) == 1 else {
+            return YAMLPlace(parser.problem_mark)
+        }
+        defer { yaml_document_delete(&document) }
+        return yaml_document_get_root_node(&document).map { YAMLPlace($0.pointee.start_mark) }
+    }
+
+    /// With what `<<` brings in: a key's own value stands before it.
+    private static func merged(
+        _ entries: [(key: YAMLNode, value: YAMLNode)]
+    ) -> [(key: YAMLNode, value: YAMLNode)] {
+        var found = entries.filter { $0.key.text != "<<" }
+        var names = Set(found.compactMap(\.key.text))
+        for (key, value) in entries where key.text == "<<" {
+            let maps: [YAMLNode] = if case .sequence(let maps, _) = value { maps } else { [value] }
+            for case .mapping(let brought, _) in maps {
+                for entry in brought where names.insert(entry.key.text ?? "").inserted {
+                    found.append(entry)
+                }
+            }
+        }
+        return found
     }
 
     private static func node(
@@ -89,7 +121,9 @@ extension YAMLNode {
         budget -= 1
         guard depth <= depthMax, budget >= 0 else {
             throw YAMLProblem(
-                message: "more than \(depthMax) levels or \(nodesMax) nodes", place: place)
+                message:
+                    "more than \(depthMax) levels or \(nodesMax) values, aliases counted each time",
+                place: place)
         }
         switch found.type {
         case YAML_SCALAR_NODE:
@@ -118,7 +152,7 @@ extension YAMLNode {
                 entries.append((key, value))
                 next = pair + 1
             }
-            return .mapping(entries, place)
+            return .mapping(merged(entries), place)
         default: throw YAMLProblem(message: "a node of no known kind", place: place)
         }
     }
