@@ -198,7 +198,7 @@ class HostilePlace(AloneCase):
 
     def test_few_descriptors_stop_nobody(self):
         def limit():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
 
         self.start(preexec_fn=limit)
         crowd = []
