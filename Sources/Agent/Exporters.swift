@@ -73,7 +73,7 @@ final class Exporters: Sendable {
                 running.removeAll { wanted[$0.runner.name] != $0.kind }
                 return gone
             }
-            for one in replaced { one.runner.stop(deadline: Self.stopLimit) }
+            Self.stop(replaced)
             let there = Set(running.withLock { $0.map(\.runner.name) })
             for (name, kind) in wanted.sorted(by: { $0.key < $1.key }) where !there.contains(name) {
                 let runner = runner(name, kind)
@@ -85,6 +85,12 @@ final class Exporters: Sendable {
                 }
             }
         }
+    }
+
+    /// Ends several at the same time: a dead backend holds its exporter up for the whole limit.
+    private static func stop(_ some: [Running]) {
+        for one in some { one.runner.askToStop(deadline: stopLimit) }
+        for one in some { one.runner.stop(deadline: stopLimit) }
     }
 
     private static func wanted(_ config: AgentConfig) -> [String: Kind] {
@@ -143,7 +149,7 @@ final class Exporters: Sendable {
             defer { running = [] }
             return running
         }
-        for one in all { one.runner.stop(deadline: Self.stopLimit) }
+        Self.stop(all)
     }
 
     /// Whether nothing waits that could be sent now.

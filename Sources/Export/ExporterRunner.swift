@@ -104,16 +104,21 @@ package final class ExporterRunner: Sendable {
     /// Ends in order: sends and confirms what it has taken, within `deadline` at most, saves its cursor.
     /// Blocks until the thread has ended.
     package func stop(deadline: Duration) {
-        let limit = Clocks.monotonic() &+ nanoseconds(of: deadline)
-        signals.update { signals in
-            if signals.stopDeadline == nil { signals.stopDeadline = limit }
-        }
+        askToStop(deadline: deadline)
         let thread: SystemThread? = life.withLock { life in
             defer { life = .ended }
             if case .running(let thread) = life { return thread }
             return nil
         }
         thread?.join()
+    }
+
+    /// Begins what `stop` waits for, so that several may end at the same time.
+    package func askToStop(deadline: Duration) {
+        let limit = Clocks.monotonic() &+ nanoseconds(of: deadline)
+        signals.update { signals in
+            if signals.stopDeadline == nil { signals.stopDeadline = limit }
+        }
     }
 
     private func run() {

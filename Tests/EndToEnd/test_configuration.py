@@ -2,12 +2,10 @@
 Collector's users already have."""
 
 import json
-import os
 import signal
 import unittest
 
 from host import eventually
-from installed import ROOT
 from otlp_backends import BackendCase
 from test_otlp_intake import PYTHON, free_port
 
@@ -253,29 +251,6 @@ class Environment(BackendCase):
             self.assertEqual((line["headers"]["x-key"], line["headers"]["x-more"]), ("ours", "a b"))
             self.assertNotIn("Content-Encoding", line["headers"])
         self.stop()
-
-
-SAMPLE = """\
-receivers:
-  otlp:
-    protocols:
-      http:
-        endpoint: localhost:4318
-processors:
-  batch:
-    timeout: 1s
-exporters:
-  file:
-    path: ~/.codex/telemetry/codex-traces.json
-  logging:
-    verbosity: detailed
-service:
-  pipelines:
-    traces:
-      receivers: [otlp]
-      processors: [batch]
-      exporters: [file, logging]
-"""
 
 
 if __name__ == "__main__":

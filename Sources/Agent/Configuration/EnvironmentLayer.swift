@@ -16,6 +16,9 @@ extension ConfigWalk {
         for name in wish where ["console", "file"].contains(name) {
             let exporter = name == "console" ? "debug" : "file"
             set(["exporters", exporter], to: "", from: "CODEX_OTEL_EXPORTER")
+            if name == "file" {
+                set(["exporters", "file", "path"], to: Self.file, from: "CODEX_OTEL_EXPORTER")
+            }
         }
         if wish == ["none"] {
             set(["exporters", "journald", "enabled"], to: "false", from: "CODEX_OTEL_EXPORTER")
@@ -43,6 +46,9 @@ extension ConfigWalk {
             }
         }
     }
+
+    /// Where the exporter `file` writes that the environment asks for.
+    private static let file = "~/.codex/telemetry/codex-traces.json"
 
     /// A variable that is set to something.
     private func value(_ name: String) -> String? {
