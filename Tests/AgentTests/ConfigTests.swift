@@ -49,6 +49,16 @@ import Testing
         ("log: {cap: 1MiB}\n", "at least 8MiB"),
         ("log:\n  - : :\n bad", "not YAML"),
         ("receivers: {codex: {enabled: yes please}}", "true or false"),
+        ("exporters: {otlp_http/a/b: {endpoint: 'http://a:1'}}", "has a name that cannot be"),
+        ("exporters: {otlp_http/: {endpoint: 'http://a:1'}}", "has a name that cannot be"),
+        (
+            "exporters: {otlp_http: {endpoint: 'http://a:1', headers: {Content-Length: '5'}}}",
+            "none of the body's own"
+        ),
+        ("log: {cap: '${env:X'}", "'${' without its '}'; a '$' itself is written $$"),
+        ("log: {cap: '${file:/etc/passwd}'}", "no reference that is known"),
+        ("a: &a [*a]", "take the nesting or the aliases out"),
+        ("log: {}\n---\nlog: {}\n", "otel.yaml:3:1: not YAML: a second document begins"),
     ])
     func `an error says where, what and what is known`(yaml: String, expected: String) {
         do {
@@ -57,6 +67,34 @@ import Testing
         } catch {
             #expect("\(error)".contains(expected))
         }
+    }
+
+    @Test func `what others write is read as they mean it`() throws {
+        let yaml = """
+            exporters:
+              otlp_http/a: &one
+                endpoint: http://a:1
+                headers: {price: '$$5', key: '${KEY}'}
+                timeout: 1m30s
+              otlp_http/b:
+                <<: *one
+                endpoint: http://b:1
+            service: {telemetry: {logs: {level: WARN}}}
+            """
+        let config = try read(yaml, ["KEY": "v"]).config
+        let (one, two) = (config[otlpHTTP: "otlp_http/a"], config[otlpHTTP: "otlp_http/b"])
+        #expect(one.headers.map(\.value) == ["$5", "v"])
+        #expect(one.timeout == .seconds(90))
+        #expect((two.endpoint?.host, two.timeout, two.headers) == ("b", one.timeout, one.headers))
+        #expect(config.logLevel == .warn)
+    }
+
+    @Test(arguments: [
+        ("1.5h", Duration.seconds(5400)), ("1m30s", .seconds(90)), ("0", .zero),
+        ("2us", .microseconds(2)),
+    ])
+    func `durations are read as Go writes them`(text: String, value: Duration) {
+        #expect(Quantity.duration(parsing: text) == value)
     }
 
     @Test(arguments: [

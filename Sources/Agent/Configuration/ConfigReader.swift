@@ -41,7 +41,9 @@ package struct ConfigReading: Sendable, Equatable {
         } catch {
             let problem = ConfigProblem(
                 file: file, line: error.place?.line ?? 0, column: error.place?.column ?? 0,
-                message: "not YAML: \(error.message)\(Self.remedy(yaml, error.place))")
+                message:
+                    "not YAML: \(error.message)\(error.isSyntax ? Self.remedy(yaml, error.place) : "")"
+            )
             throw ConfigProblems(problems: [problem])
         }
         guard walk.problems.isEmpty else { throw ConfigProblems(problems: walk.problems) }

@@ -77,7 +77,14 @@ struct ConfigWalk {
             var next = keys[name]
             if case .named(let type, let make) = keys[String(name.prefix { $0 != "/" })] {
                 name = type + String(name.drop { $0 != "/" })
-                next = name.hasSuffix("/") ? nil : make(name)
+                next = make(name)
+                guard Self.isName(name.dropFirst(type.count)) else {
+                    report(
+                        key.place,
+                        "\(path) has a name that cannot be \(Self.quoted(name)); behind \(type)/ stand "
+                            + "letters, digits, '.', '_' and '-', 64 of them at most")
+                    continue
+                }
             }
             let full = path.isEmpty ? name : path + "." + name
             guard let next else {
@@ -93,6 +100,17 @@ struct ConfigWalk {
             if path == "exporters" { forgetEnvironment(name) }
             visit(value, next, path: full)
         }
+    }
+
+    /// Nothing, or `/` and what may be in a file's name, for that is where a cursor is kept.
+    private static func isName(_ rest: Substring) -> Bool {
+        let name = rest.utf8.dropFirst()
+        return rest.isEmpty
+            || (1...64).contains(name.count)
+                && name.allSatisfy {
+                    [0x2D, 0x2E, 0x5F].contains($0) || 0x30...0x39 ~= $0 || 0x41...0x5A ~= $0
+                        || 0x61...0x7A ~= $0
+                }
     }
 
     private mutating func visitTable(

@@ -38,6 +38,8 @@ struct YAMLPlace: Equatable {
 /// Why a text is no YAML document that we take.
 struct YAMLProblem: Error {
     let message: String
+    /// Whether libyaml says so: then the cause may stand before the place.
+    var isSyntax = false
     let place: YAMLPlace?
 }
 
@@ -64,14 +66,18 @@ extension YAMLNode {
             guard yaml_parser_load(&parser, &document) == 1 else {
                 let message = parser.problem.map { String(cString: $0) } ?? "it cannot be read"
                 result = .failure(
-                    YAMLProblem(message: message, place: YAMLPlace(parser.problem_mark)))
+                    YAMLProblem(
+                        message: message, isSyntax: true,
+                        place: YAMLPlace(parser.problem_mark)))
                 return
             }
             defer { yaml_document_delete(&document) }
             guard yaml_document_get_root_node(&document) != nil else { return }
             if let second = secondDocument(&parser) {
                 result = .failure(
-                    YAMLProblem(message: "a second document begins; one is taken", place: second))
+                    YAMLProblem(
+                        message: "a second document begins; a file has one: take the other out",
+                        place: second))
                 return
             }
             var budget = nodesMax
@@ -122,7 +128,8 @@ extension YAMLNode {
         guard depth <= depthMax, budget >= 0 else {
             throw YAMLProblem(
                 message:
-                    "more than \(depthMax) levels or \(nodesMax) values, aliases counted each time",
+                    "more than \(depthMax) levels or \(nodesMax) values, aliases counted each time; take the nesting "
+                    + "or the aliases out",
                 place: place)
         }
         switch found.type {
