@@ -142,6 +142,25 @@ class Odd(BackendCase):
         self.assertRegex(shown, r"(?m)^log\.retention: 7d +# default$")
 
 
+    @unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry SDK")
+    def test_our_own_receiver_can_be_switched_off(self):
+        self.port = free_port()
+        self.config.write_text(json.dumps({"receivers": {
+            "codex": {"enabled": False},
+            "otlp": {"protocols": {"http": {"endpoint": f"localhost:{self.port}"}}},
+        }}))
+        self.start("--config", self.config, wait=False)
+        control = self.home / "run/codex-telemetry/control.sock"
+        eventually(control.exists, 20, "the agent answers questions")
+        self.status_where("the receiver is open", lambda s: s["receivers"] and not self.closed_places(s))
+        sent = self.sdk(f"http://localhost:{self.port}", "http", 10)
+        self.assertEqual(
+            self.status()["intake"]["stored"]["records"], sum(sent[each] for each in ("spans", "logs", "points")))
+        self.assertFalse((control.parent / "ingest.sock").exists())
+        self.assertIn("receivers.codex is switched off", self.messages.read_text())
+        self.stop()
+
+
 @unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
 class Reload(BackendCase):
     def put(self, exporters, pipelines=None):
