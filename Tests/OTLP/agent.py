@@ -1,4 +1,4 @@
-"""The real agent between a sender and two backends: OTLP over HTTP in, and out as protobuf and as JSON."""
+"""The real agent between a sender and two backends: OTLP over HTTP and gRPC in, and out as protobuf and as JSON."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import Any
 
+import grpc
 from google.protobuf.message import Message
 
 import otlp_json
@@ -21,6 +22,9 @@ sys.path.insert(0, os.path.join(ROOT, "Tests", "EndToEnd"))
 from host import eventually  # noqa: E402
 from test_otlp_intake import OTLPCase, free_port  # noqa: E402
 
+# What the class's descriptor calls a signal, for the path of a call.
+SERVICES = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService",
+            "metrics": "metrics.v1.MetricsService"}
 MEDIA_TYPES = ("application/x-protobuf", "application/json")
 ENCODINGS = ("proto", "json")
 
@@ -74,20 +78,28 @@ def parsed(signal: str, kind: str, body: bytes) -> Message:
 
 
 class SendingCase(OTLPCase):
-    """An agent that takes OTLP over HTTP, with exporters of the test's choice."""
+    """An agent that takes OTLP over HTTP and gRPC, with exporters of the test's choice."""
 
     def begin_with(self, exporters: dict[str, Any]) -> None:
-        self.port = free_port()
+        self.port, grpc_port = free_port(), free_port()
         config = self.home / "config.yaml"
         config.write_text(json.dumps({
-            "receivers": {"otlp": {"protocols": {"http": {
-                "endpoint": f"localhost:{self.port}"}}}},
+            "receivers": {"otlp": {"protocols": {
+                "http": {"endpoint": f"localhost:{self.port}"},
+                "grpc": {"endpoint": f"localhost:{grpc_port}"}}}},
             "exporters": exporters | {"journald": {"enabled": False}},
         }))
         self.start("--config", config)
         self.status_where("the receiver is open", lambda s: not self.closed_places(s))
         self.connection = http.client.HTTPConnection("localhost", self.port, timeout=30)
         self.addCleanup(self.connection.close)
+        self.channel = grpc.insecure_channel(f"localhost:{grpc_port}")
+        self.addCleanup(self.channel.close)
+
+    def call(self, signal: str, body: bytes) -> None:
+        """The same by gRPC."""
+        path = f"/opentelemetry.proto.collector.{SERVICES[signal]}/Export"
+        self.assertEqual(self.channel.unary_unary(path)(body, timeout=30), b"")
 
     def give(self, signal: str, body: bytes, kind: str) -> None:
         """Sends a request, all of which has to be taken."""
