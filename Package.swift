@@ -288,7 +288,8 @@ if let libFuzzer {
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Receive",
                 "Export", "JournalExport", "Meaning", "Inspect", "Control", "Agent",
-                "OTLPCodec", "CodexTelemetry", "SimulationKit", logging,
+                "OTLPCodec", "Compression", "CodexTelemetry", "SimulationKit", logging, nio,
+                nioHTTP, nioHPACK,
             ], path: "Tests",
             exclude: ["Fuzz/README.md", "Fuzz/fuzz.dict", "Fuzz/planted"],
             sources: [

@@ -20,6 +20,7 @@ let targets = [
     FuzzTarget(name: "spool", run: SpoolFuzz.run, seeds: SpoolFuzz.seeds),
     FuzzTarget(name: "otlp", run: OTLPFuzz.runProtobuf, seeds: OTLPFuzz.protobufSeeds),
     FuzzTarget(name: "otlp-json", run: OTLPFuzz.runJSON, seeds: OTLPFuzz.jsonSeeds),
+    FuzzTarget(name: "http", run: HTTPFuzz.run, seeds: HTTPFuzz.seeds),
     FuzzTarget(name: "text", run: TextFuzz.run, seeds: TextFuzz.seeds),
 ]
 

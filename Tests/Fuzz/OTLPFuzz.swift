@@ -3,7 +3,7 @@ import OTLPCodec
 import TelemetryBatch
 
 /// Requests of other people's SDKs: from bytes to batches and out again. The input begins with a byte that
-/// chooses signal and size of a batch; the rest is the request.
+/// chooses signal, size of a batch and what all batches may cost; the rest is the request.
 enum OTLPFuzz {
     static func runProtobuf(_ bytes: [UInt8]) { run(bytes, .protobuf) }
 
@@ -40,8 +40,11 @@ enum OTLPFuzz {
         let choice = Int(input.byte())
         let signal = OTLPSignal.allCases[choice % 3]
         let bytesMax = choice & 0x80 == 0 ? BatchLimits.batchBytesMax : 1_024
+        let costMax = choice & 0x40 == 0 ? OTLP.requestBatchBytesMax : 8_192
         let request = Array(input.rest)
-        guard let first = decode(request, signal, encoding, bytesMax) else { return }
+        guard let first = decode(request, signal, encoding, bytesMax, costMax) else { return }
+        promise(first.byteCount <= costMax, "batches cost more than they may")
+        checkAdditions(first, signal)
         let again = encode(first, signal)
         // Equal resources that were written differently are one from now on, and repaired text is text.
         guard let second = decode(again.protobuf, signal, .protobuf) else {
@@ -64,6 +67,19 @@ enum OTLPFuzz {
         promise(encode(third, signal).json == settled.json, "JSON reads differently")
     }
 
+    /// What an exporter adds leaves a request that holds as many records.
+    private static func checkAdditions(_ decoded: DecodedRequest, _ signal: OTLPSignal) {
+        var encoder = OTLPEncoder(signal: signal, addsDurations: true)
+        for made in decoded.batches {
+            if let batch = BatchFuzz.batch(made.payload) { encoder.append(batch) }
+        }
+        let again = decode(encoder.bytes(.protobuf), signal, .protobuf)
+        // One attribute more may be one too many.
+        promise(
+            again.map { $0.accepted + $0.rejections.total } == decoded.accepted,
+            "an addition breaks the request")
+    }
+
     private struct Requests: Equatable {
         var protobuf: [UInt8] = []
         var json: [UInt8] = []
@@ -71,9 +87,10 @@ enum OTLPFuzz {
 
     private static func decode(
         _ request: [UInt8], _ signal: OTLPSignal, _ encoding: OTLPEncoding,
-        _ bytesMax: Int = BatchLimits.batchBytesMax
+        _ bytesMax: Int = BatchLimits.batchBytesMax,
+        _ costMax: Int = OTLP.requestBatchBytesMax
     ) -> DecodedRequest? {
-        var decoder = OTLPDecoder(bytesMax: bytesMax)
+        var decoder = OTLPDecoder(bytesMax: bytesMax, requestBytesMax: costMax)
         do throws(OTLPError) {
             return try decoder.decode(
                 request.span.bytes, signal: signal, encoding: encoding,
