@@ -136,6 +136,8 @@ let package = Package(
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control",
                 "Places",
             ], swiftSettings: strict),
+        // What Codex's own configuration has to say so that it sends to an agent.
+        .target(name: "CodexSetup", swiftSettings: strict),
         .systemLibrary(
             name: "CLibYAML", pkgConfig: "yaml-0.1",
             providers: [.apt(["libyaml-dev"]), .brew(["libyaml"])]),
@@ -155,7 +157,7 @@ let package = Package(
             name: "codex-telemetryd",
             dependencies: [
                 "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch",
-                "SegmentLog", "Meaning", "ByteCoding", "Places",
+                "SegmentLog", "Meaning", "ByteCoding", "Places", "CodexSetup",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict,
             // A static runtime makes every symbol of the program visible to others, 1.6 MB of names that
@@ -224,7 +226,8 @@ let package = Package(
             name: "OTLPCodecTests", dependencies: ["OTLPCodec", "TelemetryBatch", "ByteCoding"],
             swiftSettings: strict),
         .testTarget(
-            name: "MeaningTests", dependencies: ["Meaning", "TelemetryBatch", "ByteCoding"],
+            name: "MeaningTests",
+            dependencies: ["Meaning", "TelemetryBatch", "OTLPCodec", "ByteCoding"],
             swiftSettings: strict),
         .testTarget(
             name: "CompressionTests", dependencies: ["Compression", "SimulationKit"],
@@ -261,6 +264,8 @@ let package = Package(
             name: "ControlTests", dependencies: ["Control", "ByteCoding", "SystemIO"],
             swiftSettings: strict),
         .testTarget(name: "PlacesTests", dependencies: ["Places"], swiftSettings: strict),
+        .testTarget(
+            name: "CodexSetupTests", dependencies: ["CodexSetup"], swiftSettings: strict),
         .testTarget(
             name: "InspectTests",
             dependencies: [

@@ -89,9 +89,12 @@ package struct BatchInterpreter: Sendable {
             meaning.name = .fixed("event")
         }
         meaning.durationNanoseconds = durationSaid()
+        if meaning.operation == .approval, isSettledWithoutAsking { meaning.operation = nil }
         fill(&meaning)
+        let judged = judgement(meaning, name)
+        if meaning.errorType.isNone { meaning.errorType = judged.errorType }
         meaning.status = status(
-            said: .unset, severity: log.severity, errorType: meaning.errorType)
+            said: judged.status, severity: log.severity, errorType: meaning.errorType)
         meaning.priority = priority(of: meaning)
         return meaning
     }
@@ -136,6 +139,10 @@ package struct BatchInterpreter: Sendable {
             var role = roles[index]
             if role == Self.unknownRole { role = lookUp(key) }
             if role == Self.noRole { continue }
+            if role == AttributeRole.sessionText.rawValue {
+                guard case .string = value else { continue }
+                role = AttributeRole.session.rawValue
+            }
             let slot = Int(role)
             let isFirst = filled & (1 << role) == 0
             if isFirst || ranks[index] < slots[slot].rank {
@@ -209,9 +216,7 @@ package struct BatchInterpreter: Sendable {
     }
 
     private var isRetried: Bool {
-        if case .int(let value) = slots[AttributeRole.resends.index].value, value > 0 {
-            return true
-        }
+        if let value = integer(.resends), value > 0 { return true }
         if case .int(let value) = slots[AttributeRole.attempt.index].value, value > 1 {
             return true
         }
@@ -257,9 +262,63 @@ package struct BatchInterpreter: Sendable {
         }
     }
 
+    /// What a log event says of its outcome in other words than status and error type.
+    private func judgement(_ meaning: RecordMeaning, _ name: TextRef)
+        -> (status: SpanStatus, errorType: MeaningText)
+    {
+        if meaning.operation == .apiRequest, let code = integer(.httpStatus) {
+            return code < 400 ? (.ok, .none) : (.error, .fixed(Self.errorType(httpStatus: code)))
+        }
+        if meaning.operation != nil, let isSuccess = boolean(.success) {
+            let failure: MeaningText = meaning.operation == .tool ? .fixed("tool_failed") : .none
+            return isSuccess ? (.ok, .none) : (.error, failure)
+        }
+        let isOurs = meaning.operation != nil || batch.utf8(name).starts(with: "codex.".utf8)
+        guard isOurs, case .string(let message) = slots[AttributeRole.errorMessage.index].value,
+            !batch.utf8(message).isEmpty
+        else { return (.unset, .none) }
+        return (.error, meaning.operation == .apiRequest ? .fixed("transport") : .none)
+    }
+
+    private static func errorType(httpStatus code: Int64) -> StaticString {
+        switch code {
+        case 401, 403: "auth"
+        case 408, 504: "timeout"
+        case 429: "rate_limited"
+        case 400..<500: "invalid_request"
+        default: "server_error"
+        }
+    }
+
+    /// The configuration allowed it: nobody was asked.
+    private var isSettledWithoutAsking: Bool {
+        guard case .string(let ref) = slots[AttributeRole.decisionSource.index].value else {
+            return false
+        }
+        return batch.matches(ref, "Config") && statusOfDecision() == nil
+    }
+
+    private func integer(_ role: AttributeRole) -> Int64? {
+        switch slots[role.index].value {
+        case .int(let value): value
+        // Some exporters send numbers as strings.
+        case .string(let ref): Int64(batch.text(ref))
+        default: nil
+        }
+    }
+
+    private func boolean(_ role: AttributeRole) -> Bool? {
+        switch slots[role.index].value {
+        case .bool(let value): value
+        case .string(let ref): Bool(batch.text(ref))
+        default: nil
+        }
+    }
+
     private func statusOfDecision() -> OperationStatus? {
         guard case .string(let ref) = slots[AttributeRole.decision.index].value else { return nil }
         if batch.matches(ref, "denied") { return .denied }
+        if batch.matches(ref, "abort") { return .cancelled }
         if batch.matches(ref, "cancelled") || batch.matches(ref, "timeout") { return .cancelled }
         return nil
     }

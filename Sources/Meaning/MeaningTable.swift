@@ -30,6 +30,16 @@ package enum AttributeRole: UInt8, CaseIterable, Sendable {
     case attempt
     /// The name of a log event.
     case eventName
+    /// The session where it is a text: the key is also that of a thread's number.
+    case sessionText
+    /// `true` or `false`: how it ended.
+    case success
+    /// The status of an answer over HTTP.
+    case httpStatus
+    /// What went wrong, in words: of a log event that nothing else says anything of.
+    case errorMessage
+    /// Who decided on an approval.
+    case decisionSource
 }
 
 /// A key and what it says. Of several keys for one role in the same place the first in the table counts.
@@ -124,7 +134,8 @@ package struct MeaningTable: Sendable {
     }
 
     /// The table of this version of the program.
-    package static let current = MeaningTable(version: 1, dialects: [.own, .openTelemetry])
+    package static let current = MeaningTable(
+        version: 2, dialects: [.own, .codex, .openTelemetry])
 }
 
 extension Dialect {

@@ -26,9 +26,12 @@ package struct ForegroundCommand: Sendable {
     /// command itself starts with the mask that we had. Throws `ENOENT` (a shell's 127) or another
     /// error (126).
     ///
-    /// - Parameter environment: variables set for the command beside ours; an empty value removes one.
+    /// - Parameters:
+    ///   - inserted: further arguments, before each of those at `places`; 0 is the command's name.
+    ///   - environment: variables set for the command beside ours; an empty value removes one.
     package init(
-        _ arguments: ProcessArguments, environment: [(name: String, value: String)]
+        _ arguments: ProcessArguments, inserting inserted: [String] = [], at places: [Int] = [],
+        environment: [(name: String, value: String)]
     ) throws(SystemError) {
         // With SIGCHLD ignored, as we may have inherited it, the kernel would reap the command unseen.
         try Signals.resetToDefault(SIGCHLD)
@@ -36,15 +39,22 @@ package struct ForegroundCommand: Sendable {
         try Signals.block(Self.watched)
         let variables = BorrowingCStrings(environmentWith: environment)
         let name = arguments.text(0) ?? ""
-        var pid = cxt_spawn_here(name, 1, arguments.pointer, variables.pointers, before.bits)
+        let own =
+            inserted.isEmpty
+            ? nil
+            : BorrowingCStrings(
+                then: arguments, inserting: inserted, at: places)
+        var pid = cxt_spawn_here(
+            name, 1, own?.pointers ?? arguments.pointer, variables.pointers, before.bits)
         if pid == -ENOEXEC, let path = Self.find(name) {
             // A script without an interpreter line: `execvp` hands it to the shell, posix_spawnp does not.
             let words = BorrowingCStrings(
-                ["sh", path], then: ProcessArguments(from: arguments.start + 1))
+                ["sh", path], then: ProcessArguments(from: arguments.start + 1),
+                inserting: inserted, at: places.map { $0 - 1 })
             pid = cxt_spawn_here("/bin/sh", 0, words.pointers, variables.pointers, before.bits)
             withExtendedLifetime(words) {}
         }
-        withExtendedLifetime(variables) {}
+        withExtendedLifetime((variables, own)) {}
         child = ChildProcess(pid: try check(pid, .spawn, name))
     }
 

@@ -53,7 +53,7 @@ package struct ProcessArguments: Sendable {
 /// process's arguments or environment, which nothing changes while it lives.
 final class BorrowingCStrings {
     let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
-    private let owned: Range<Int>
+    private let owned: Set<Int>
 
     /// Our environment with some variables set (empty: removed). What is not changed is passed on byte
     /// for byte.
@@ -74,15 +74,30 @@ final class BorrowingCStrings {
             entries.append(strdup(change.name + "=" + change.value))
         }
         pointers = Self.vector(entries)
-        owned = borrowed..<entries.count
+        owned = Set(borrowed..<entries.count)
+    }
+
+    /// Some strings, then arguments of this process, `words` before each of those at `places`.
+    init(
+        _ first: [String] = [], then rest: ProcessArguments, inserting words: [String],
+        at places: [Int]
+    ) {
+        var entries = first.map { strdup($0) }
+        var own = Set(entries.indices)
+        for index in 0...rest.count {
+            if places.contains(index) {
+                own.formUnion(entries.count..<entries.count + words.count)
+                for word in words { entries.append(strdup(word)) }
+            }
+            if index < rest.count { entries.append(rest.pointer[index]) }
+        }
+        pointers = Self.vector(entries)
+        owned = own
     }
 
     /// Some strings, then arguments of this process.
-    init(_ first: [String], then rest: ProcessArguments) {
-        var entries = first.map { strdup($0) }
-        for index in 0..<rest.count { entries.append(rest.pointer[index]) }
-        pointers = Self.vector(entries)
-        owned = 0..<first.count
+    convenience init(_ first: [String], then rest: ProcessArguments) {
+        self.init(first, then: rest, inserting: [], at: [])
     }
 
     deinit {

@@ -14,9 +14,13 @@ struct Exec: ParsableCommand {
             Ends as the command ends: with its code, or by its signal. Ends with 127 if there is no such \
             command, 126 if it cannot be run, 125 if exec itself fails. The span joins the trace and \
             session in TRACEPARENT and BAGGAGE and hands them on. Recorded are the program's name and \
-            the number of its arguments. CODEX_OTEL_ENABLED=false: just runs the command.
+            the number of its arguments. CODEX_OTEL_ENABLED=false: just runs the command. With --codex the \
+            command gets further arguments (-c otel.…) and variables, so that what Codex tells of itself \
+            goes to the agent, into the same trace; no file is changed, and its own -c otel.… win.
             """)
 
+    @Flag(help: "The command is Codex: have it send its telemetry to the agent for this run.")
+    var codex = false
     @Flag(help: "Record the arguments too. They may hold secrets.") var recordArguments = false
     @Option(help: "The service's name; default: CODEX_OTEL_SERVICE_NAME, else the command's.")
     var service: String?
@@ -59,6 +63,7 @@ struct Exec: ParsableCommand {
         var recorded = RecordedCommand(arguments: arguments)
         recorded.service = service
         recorded.recordsArguments = recordArguments
+        recorded.isCodex = codex
         recorded.places = places.choice
         recorded.run()
     }

@@ -69,6 +69,6 @@ struct Root: ParsableCommand {
         version: AgentVersion.program,
         subcommands: [
             Run.self, Status.self, Tail.self, Trace.self, Exec.self, Emit.self, Config.self,
-            Version.self,
+            Setup.self, Version.self,
         ])
 }

@@ -10,6 +10,8 @@ struct RecordedCommand {
     var service: String?
     /// Whether the arguments are recorded too.
     var recordsArguments = false
+    /// Whether the command is Codex, to be told to send to the agent.
+    var isCodex = false
     /// Which agent gets the record.
     var places = PlaceChoice()
 
@@ -35,16 +37,29 @@ struct RecordedCommand {
         guard shot.isEnabled else {
             end(afterFailure: arguments.replaceSelf(), program)
         }
-        _ = StartOnDemand.ensureAgent(places)
+        let agent = StartOnDemand.ensureAgent(places)
+        let words = (0..<arguments.count).map { arguments.text($0) ?? "" }
+        let launch =
+            isCodex
+            ? CodexLaunch(words, places, agent, joining: shot.context, session: shot.sessionID)
+            : nil
+        if let problem = launch?.problem {
+            Output.complain("Codex runs without telemetry: \(problem)")
+        }
+        for note in launch?.notes ?? [] { Output.complain(note) }
         let start = Telemetry.now()
         var event: ChildProcess.Event?
         var problem: SystemError?
         do throws(SystemError) {
-            let running = try ForegroundCommand(arguments, environment: shot.childEnvironment)
+            let running = try ForegroundCommand(
+                arguments, inserting: launch?.arguments ?? [], at: launch?.places ?? [],
+                environment: launch?.environment(over: shot.childEnvironment)
+                    ?? shot.childEnvironment)
             event = try running.waitForEnd()
         } catch {
             problem = error
         }
+        withExtendedLifetime(launch) {}
         let exitCode = problem.map(Self.code)
         record(&shot, name, start, event ?? .exited(exitCode ?? Code.ownFailure))
         if case .dropped(let why) = shot.deliver() {

@@ -176,9 +176,9 @@ class Codex:
     def words(self, prompt="say hello", *more):
         return [str(PROGRAM), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", *more, prompt]
 
-    def run(self, prompt="say hello", *, under=(), env=None, kill=None, timeout=60, more=()):
-        """Runs it to its end. `under`: the words of a command that runs it. `kill`: a signal that the process gets once
-        the model was asked."""
+    def run(self, prompt="say hello", *, under=(), env=None, kill=None, after=0, timeout=60, more=()):
+        """Runs it to its end. `under`: the words of a command that runs it. `kill`: a signal that the process gets
+        `after` seconds from when the model was asked."""
         self.model.asked.clear()
         start = time.monotonic()
         process = subprocess.Popen(
@@ -190,6 +190,7 @@ class Codex:
 
         def send():
             if self.model.asked.wait(timeout):
+                time.sleep(after)
                 process.send_signal(kill)
 
         if kill is not None:

@@ -45,12 +45,15 @@ def needs(*names):
 class HostCase(unittest.TestCase):
     """Tests that share one booted host with two ordinary users, 2001 and 2002."""
 
+    # Folders of this machine that the host sees, as {inside: outside}.
+    binds = {}
+
     @classmethod
     def setUpClass(cls):
         why_not = Host.why_not()
         if why_not:
             raise unittest.SkipTest(why_not)
-        cls.host = Host(cls.__name__.lower())
+        cls.host = Host(cls.__name__.lower(), cls.binds)
         cls.addClassCleanup(cls.host.stop)
         cls.host.start()
         cls.host.add_user("ada", 2001)

@@ -15,6 +15,9 @@ from otlp_proxy import Recorder
 PYTHON = ROOT / ".build/python/bin/python"
 
 
+HAS_PYTHON = unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
+
+
 class CodexCase(FaultCase):
     """The loopback is the test's own: the agent is on port 4318 as it is anywhere."""
 
@@ -45,13 +48,17 @@ class CodexCase(FaultCase):
 
     def begin(self, **exporter):
         """An agent that passes on what it takes."""
-        config = self.home / "config.yaml"
-        sends = {"endpoint": f"http://127.0.0.1:{self.backend_port}", "retry_on_failure": {"max_interval": "1s"}} | exporter
-        config.write_text(json.dumps({"exporters": {"otlp_http": sends, "journald": {"enabled": False}}}))
-        self.start("--config", config)
+        self.start("--config", self.pass_on(**exporter))
         self.status_where(
             "the receiver is open",
             lambda s: all("problem" not in place for each in s["receivers"] for place in each["places"]))
+
+    def pass_on(self, **exporter):
+        """A configuration with a backend behind."""
+        config = self.home / "config.yaml"
+        sends = {"endpoint": f"http://127.0.0.1:{self.backend_port}", "retry_on_failure": {"max_interval": "1s"}} | exporter
+        config.write_text(json.dumps({"exporters": {"otlp_http": sends, "journald": {"enabled": False}}}))
+        return config
 
     def backend(self):
         process = subprocess.Popen(
@@ -86,7 +93,7 @@ class CodexCase(FaultCase):
         eventually(ask, seconds, lambda: f"{count} delivered: {json.dumps(self.status()['exporters'])}")
 
 
-@unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
+@HAS_PYTHON
 class EveryRecord(CodexCase):
     def check(self, protocol):
         self.backend()

@@ -37,8 +37,9 @@ private let allowed: [String: Set<String>] = [
     ],
     "codex-telemetryd": [
         "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch", "SegmentLog",
-        "Meaning", "ByteCoding", "Places", "ArgumentParser", "FoundationEssentials",
+        "Meaning", "ByteCoding", "Places", "CodexSetup", "ArgumentParser", "FoundationEssentials",
     ],
+    "CodexSetup": [],
 ]
 
 /// Targets without Swift.

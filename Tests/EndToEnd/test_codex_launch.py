@@ -1,0 +1,262 @@
+"""`exec --codex` and `setup codex` with the real Codex CLI."""
+
+import collections
+import json
+import os
+import signal
+import stat
+import subprocess
+import unittest
+
+from codex import SIGNALS
+from host import eventually
+from otlp_proxy import Recorder
+from test_codex import HAS_PYTHON, CodexCase
+
+KINDS = {"span": "traces", "event": "logs", "metrics": "metrics"}
+
+
+class LaunchCase(CodexCase):
+    def setUp(self):
+        super().setUp()
+        # As a user has it: whoever needs an agent starts it.
+        del self.env["CODEX_TELEMETRY_AUTOSTART"]
+
+    def launch(self, user, *more, env=None, **rest):
+        """`exec --codex -- codex exec …` in this home."""
+        run = user.run(under=[self.program, "exec", "--codex", "--"], env=self.env | (env or {}), more=more, **rest)
+        if (env or {}).get("CODEX_TELEMETRY_AUTOSTART") != "0":
+            self.assertNotIn("without telemetry", run.text)
+        return run
+
+    def told(self):
+        """Every record in the log, as `tail --json` shows it."""
+        out = self.telemetry("tail", "--json", "-n", "100000").stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def of_codex(self):
+        """The records that Codex sent."""
+        return [each for each in self.told() if each["resource"]["attributes"].get("service.name") == "codex_exec"]
+
+    def arrived_by_signal(self):
+        counts = collections.Counter(KINDS[each["record"]] for each in self.of_codex())
+        return {name: counts[name] for name in SIGNALS}
+
+    def own_span(self):
+        return next(each for each in self.told() if each["name"] == "codex.command")
+
+
+class OneRun(LaunchCase):
+    """`exec --codex -- codex …`: no file is touched, no agent runs before it."""
+
+    def test_from_an_empty_home_one_command_and_the_turn_is_in_tail(self):
+        user = self.codex()
+        user.settings()
+        before = user.file.read_bytes()
+        run = self.launch(user)
+        self.assertEqual(run.code, 0, run.text)
+        self.records(1, "--operation", "turn", seconds=10)
+        eventually(lambda: self.arrived_by_signal()["metrics"] > 100, 10, "its metrics")
+        self.assertEqual(user.file.read_bytes(), before)
+        self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
+        self.assertEqual(len(self.agents()), 1)
+        mine, records = self.own_span(), self.of_codex()
+        spans = [each for each in records if each["record"] == "span"]
+        inside = [each for each in spans if each.get("trace_id") == mine["trace_id"]]
+        # A few tasks that it starts at its own beginning have traces of their own.
+        self.assertGreater(len(inside), 0.9 * len(spans))
+        self.assertIn(mine["span_id"], {each.get("parent_span_id") for each in inside})
+        sessions = {each["resource"]["attributes"].get("session.id") for each in records}
+        self.assertEqual(sessions, {mine["session_id"]})
+        print(f"  {self.arrived_by_signal()}, {len(inside)} of {len(spans)} spans in the command's trace", flush=True)
+
+    def test_what_the_user_says_wins(self):
+        user = self.codex()
+        user.settings()
+        run = self.launch(user, "-c", 'otel.exporter="none"', env={"OTEL_RESOURCE_ATTRIBUTES": "team=blue,session.id=mine"})
+        self.assertEqual(run.code, 0, run.text)
+        self.records(1, "--operation", "turn")
+        self.assertEqual(self.arrived_by_signal()["logs"], 0)
+        attributes = self.of_codex()[0]["resource"]["attributes"]
+        self.assertEqual((attributes["team"], attributes["session.id"]), ("blue", "mine"))
+
+    def test_what_would_turn_off_codexs_export_is_not_handed_on(self):
+        user = self.codex()
+        user.settings()
+        run = self.launch(user, env={"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"})
+        self.assertEqual(run.code, 0, run.text)
+        self.assertIn("OTEL_EXPORTER_OTLP_COMPRESSION=gzip would turn off", run.text)
+        self.records(1, "--operation", "turn")
+
+    def test_an_agent_elsewhere_is_found(self):
+        config = self.home / ".codex/otel-config.yaml"
+        user = self.codex()
+        user.settings()
+        config.write_text("receivers: {otlp: {protocols: {http: {endpoint: 'localhost:14318'}}}}\n")
+        run = self.launch(user)
+        self.assertEqual(run.code, 0, run.text)
+        self.records(1, "--operation", "turn")
+
+    def test_without_an_agent_codex_runs_as_it_is(self):
+        user = self.codex()
+        user.settings()
+        run = self.launch(user, env={"CODEX_TELEMETRY_AUTOSTART": "0"})
+        self.assertEqual(run.code, 0, run.text)
+        self.assertIn("Codex runs without telemetry: no agent: CODEX_TELEMETRY_AUTOSTART is 0", run.text)
+        self.assertIn("all done", run.text)
+
+    def test_the_agent_stays_while_codex_is_silent(self):
+        user = self.codex(silent=True)
+        user.settings()
+        self.env["CODEX_TELEMETRY_AUTOSTART"] = "0"
+        self.start("--on-demand")
+        run = self.launch(user, kill=signal.SIGTERM, after=1.5)
+        self.assertEqual(run.code, -signal.SIGTERM, run.text)
+
+
+@HAS_PYTHON
+class RunsThatFail(LaunchCase):
+    """What arrives of runs whose end Codex does not wait for, beside what it exports by itself."""
+
+    def directly(self, code, **rest):
+        """Codex by itself, sending to the backend."""
+        self.backend()
+        recorder = self.enter(Recorder(self.home / "recorded", self.backend_port))
+        user = rest.pop("user")
+        user.settings(user.exporters(recorder.port))
+        run = user.run(**rest)
+        self.assertEqual(run.code, code, run.text)
+        sent = self.sent(recorder)
+        return {name: len(sent[f"/v1/{name}"]) for name in SIGNALS}
+
+    def beside(self, what, direct):
+        counts = self.arrived_by_signal()
+        print(f"  {what}: exec --codex {counts}, direct {direct}", flush=True)
+        return counts
+
+    def test_the_model_answers_500(self):
+        user = self.codex(fails=True)
+        direct = self.directly(1, user=user)
+        user.settings()
+        run = self.launch(user)
+        self.assertEqual(run.code, 1, run.text)
+        requests = eventually(
+            lambda: [each for each in self.of_codex() if each["name"] == "codex.api_request"], 10, "the request that failed")
+        self.assertEqual(requests[-1]["attributes"]["http.response.status_code"], 500)
+        self.assertEqual(requests[-1]["status"], "error")
+        counts = self.beside("HTTP 500", direct)
+        self.assertGreater(counts["traces"], direct["traces"])
+        self.assertGreater(counts["logs"], direct["logs"])
+
+    def test_sigterm(self):
+        user = self.codex(silent=True)
+        direct = self.directly(-signal.SIGTERM, user=user, kill=signal.SIGTERM, after=0.6)
+        user.settings()
+        run = self.launch(user, kill=signal.SIGTERM, after=0.6)
+        self.assertEqual(run.code, -signal.SIGTERM, run.text)
+        eventually(lambda: [each for each in self.of_codex() if each["name"] == "codex.user_prompt"], 10, "the prompt")
+        counts = self.beside("SIGTERM", direct)
+        self.assertGreater(counts["traces"], direct["traces"])
+        self.assertGreater(counts["logs"], direct["logs"])
+        self.assertEqual(self.own_span()["attributes"]["process.exit.signal"], "SIGTERM")
+
+
+class SetUp(LaunchCase):
+    """`setup codex`: the file."""
+
+    def prepare(self):
+        user = self.codex()
+        user.settings(["# mine", 'environment = "prod"', 'exporter = "none" # off', "log_user_prompt = false"])
+        user.file.chmod(0o640)
+        return user
+
+    def setup(self, *words, **rest):
+        return self.telemetry("setup", "codex", *words, **rest)
+
+    def test_codex_sends_by_what_is_written_and_undo_restores_it(self):
+        user = self.prepare()
+        before = user.file.read_bytes()
+        told = self.setup().stdout
+        self.assertEqual(user.file.read_bytes(), before)
+        self.assertIn("Nothing was written", told)
+        # What is shown is a patch.
+        done = subprocess.run(["patch", "--dry-run", user.file], input=told, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.setup("--yes")
+        after = user.file.read_text()
+        self.assertIn('# mine\nenvironment = "prod"\nexporter = { otlp-http', after)
+        self.assertIn("} } # off\nlog_user_prompt = false\ntrace_exporter = ", after)
+        self.assertEqual(stat.S_IMODE(user.file.stat().st_mode), 0o640)
+        self.assertIn("is as it should be", self.setup("--yes").stdout)
+        self.assertEqual(user.file.read_text(), after)
+        # It is the real Codex that has to read it.
+        self.telemetry("exec", "--", "true")
+        run = user.run()
+        self.assertEqual(run.code, 0, run.text)
+        eventually(lambda: all(self.arrived_by_signal().values()), 10, lambda: f"all signals: {self.arrived_by_signal()}")
+        self.assertEqual({each["resource"]["attributes"]["env"] for each in self.of_codex()}, {"prod"})
+        self.setup("--undo")
+        self.assertEqual(user.file.read_text(), after)
+        self.setup("--undo", "--yes")
+        self.assertEqual(user.file.read_bytes(), before)
+        self.assertEqual(stat.S_IMODE(user.file.stat().st_mode), 0o640)
+        self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
+        told = self.setup("--undo", check=False)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("nothing to take back", told.stderr)
+
+    def test_what_codex_wrote_meanwhile_stays(self):
+        user = self.prepare()
+        before = user.file.read_text()
+        self.setup("--yes")
+        project = '\n[projects."/home/ada"]\ntrust_level = "trusted"\n'
+        user.file.write_text(user.file.read_text() + project)
+        self.setup("--undo", "--yes")
+        self.assertEqual(user.file.read_text(), before + project)
+
+    def test_what_the_user_changed_in_our_lines_is_not_taken_back(self):
+        user = self.prepare()
+        self.setup("--yes")
+        changed = user.file.read_text().replace("4318/v1/logs", "9/v1/logs")
+        user.file.write_text(changed)
+        told = self.setup("--undo", "--yes", check=False)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("was changed since", told.stderr)
+        self.assertIn("config.toml.codex-telemetry-before", told.stderr)
+        self.assertEqual(user.file.read_text(), changed)
+
+    def test_a_file_that_was_not_there_is_gone_again(self):
+        home = self.home / "elsewhere"
+        self.env["CODEX_HOME"] = str(home)
+        self.setup("--yes")
+        self.assertEqual(stat.S_IMODE((home / "config.toml").stat().st_mode), 0o600)
+        self.setup("--undo", "--yes")
+        self.assertEqual(os.listdir(home), [])
+
+    def test_a_link_is_followed_and_stays(self):
+        user = self.prepare()
+        target = self.home / "dotfiles"
+        user.file.rename(target)
+        user.file.symlink_to(target)
+        self.setup("--yes")
+        self.assertTrue(user.file.is_symlink())
+        self.assertIn("otlp-http", target.read_text())
+
+    def test_what_it_does_not_understand_it_does_not_edit(self):
+        user = self.prepare()
+        user.file.write_text('model = "x"\notel = { exporter = "none" }\n')
+        told = self.setup("--yes", check=False)
+        self.assertEqual(told.returncode, 78)
+        self.assertIn(f"{user.file}:2: gives otel as a value", told.stderr)
+        self.assertEqual(sorted(os.listdir(user.folder)), ["config.toml"])
+
+    def test_codex_starts_where_the_file_has_an_exporter_of_grpc(self):
+        user = self.codex()
+        user.settings(['exporter = { otlp-grpc = { endpoint = "http://127.0.0.1:9" } }'])
+        run = self.launch(user)
+        self.assertEqual(run.code, 0, run.text)
+        self.records(1, "--operation", "turn")
+
+
+if __name__ == "__main__":
+    unittest.main()
