@@ -18,7 +18,7 @@ class Recorder:
     def __init__(self, folder, target):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
-        self.requests, self._lock = [], threading.Lock()
+        self.requests, self._lock = [], threading.Lock()  # the lock guards the list
         recorder = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,7 +34,7 @@ class Recorder:
                     content = answer.read()
                 finally:
                     connection.close()
-                recorder.requests[number]["status"] = answer.status
+                recorder.note(number, answer.status)
                 self.send_response(answer.status)
                 self.send_header("Content-Type", answer.headers["Content-Type"])
                 self.send_header("Content-Length", str(len(content)))
@@ -62,8 +62,11 @@ class Recorder:
             facts = {"path": path, "type": headers.get("Content-Type") or headers.get("content-type"), "bytes": len(body)}
             self.requests.append(facts)
         pathlib.Path(self.folder, f"{number}.body").write_bytes(body)
-        pathlib.Path(self.folder, f"{number}.json").write_text(json.dumps(facts))
         return number
+
+    def note(self, number, status):
+        facts = self.requests[number] | {"status": status}
+        pathlib.Path(self.folder, f"{number}.json").write_text(json.dumps(facts))
 
 
 def contents(path, kind, body):
@@ -97,7 +100,8 @@ def contents(path, kind, body):
 def main():
     told = []
     folder = pathlib.Path(sys.argv[1])
-    for number in range(len(list(folder.glob("*.body")))):
+    # Those that were answered.
+    for number in sorted(int(each.stem) for each in folder.glob("*.json")):
         facts = json.loads((folder / f"{number}.json").read_text())
         told.append({"path": facts["path"], "records": contents(facts["path"], facts["type"], (folder / f"{number}.body").read_bytes())})
     print(json.dumps(told))

@@ -1,7 +1,9 @@
 """The real Codex CLI sends to the agent: every record that left it is in the log once, and at a backend behind."""
 
 import collections
+import contextlib
 import json
+import socket
 import subprocess
 import unittest
 
@@ -75,10 +77,10 @@ class CodexCase(FaultCase):
             found[line["path"]].update(line["records"])
         return found
 
-    def sent(self, recorder):
-        """What left Codex, by path."""
+    def sent(self, folder):
+        """What left Codex and was recorded there, by path."""
         told = subprocess.run(
-            [PYTHON, ROOT / "Tests/EndToEnd/otlp_proxy.py", recorder.folder], capture_output=True, text=True, timeout=60)
+            [PYTHON, ROOT / "Tests/EndToEnd/otlp_proxy.py", folder], capture_output=True, text=True, timeout=60)
         self.assertEqual(told.returncode, 0, told.stderr)
         found = collections.defaultdict(list)
         for request in json.loads(told.stdout):
@@ -98,14 +100,16 @@ class EveryRecord(CodexCase):
     def check(self, protocol):
         self.backend()
         self.begin()
-        recorder = self.enter(Recorder(self.home / "recorded", self.port))
+        recorded = self.home / "recorded"
+        port = self.record_calls(recorded) if protocol == "grpc" else self.enter(Recorder(recorded, self.port)).port
         user = self.codex()
-        user.settings(user.exporters(recorder.port, protocol))
+        user.settings(user.exporters(port, protocol))
         run = user.run()
         self.assertEqual(run.code, 0, run.text)
         self.assertIn("all done", run.text)
-        self.assertEqual({request["status"] for request in recorder.requests}, {200})
-        sent = self.sent(recorder)
+        answers = {json.loads(each.read_text()).get("status") for each in recorded.glob("*.json")}
+        self.assertEqual(answers, {200})
+        sent = self.sent(recorded)
         count = sum(len(each) for each in sent.values())
         # A turn with a tool call; the figures that it had elsewhere, with room.
         self.assertGreater(len(sent["/v1/traces"]), 400)
@@ -124,6 +128,46 @@ class EveryRecord(CodexCase):
         self.stop()
         self.assertEqual(self.assert_all_there()["records"], count)
         print(f"  {protocol}: " + ", ".join(f"{len(sent[path])} {path[4:]}" for path in sorted(sent)), flush=True)
+
+    def test_a_backend_that_was_away_receives_everything_once(self):
+        """Away in each of the ways in which Codex by itself loses records or waits for 20 s."""
+        user = self.codex()
+        user.settings(user.exporters(self.port))
+        # Refusing.
+        self.begin()
+        self.assertEqual(user.run().code, 0)
+        for way in ("accepting and never answering", "a full queue of connections: packets are dropped"):
+            with socket.socket() as away, contextlib.ExitStack() as waiting:
+                away.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                away.bind(("127.0.0.1", self.backend_port))
+                if way.startswith("accepting"):
+                    away.listen(64)
+                else:
+                    away.listen(0)
+                    waiting.enter_context(socket.create_connection(away.getsockname()))
+                run = user.run()
+                self.assertEqual(run.code, 0, run.text)
+        count = self.status()["intake"]["stored"]["records"]
+        spans = self.status()["log"]["kept_spans"]
+        self.assertGreater(spans, 3 * 400)
+        self.backend()
+        self.delivered(count)
+        arrived = self.arrived()
+        self.assertEqual(len(arrived["/v1/traces"]), spans)
+        self.assertEqual(max(arrived["/v1/traces"].values()), 1)
+        self.assertEqual(sum(sum(each.values()) for each in arrived.values()), count)
+
+    def record_calls(self, folder):
+        """A recorder of gRPC before the agent; its port."""
+        folder.mkdir()
+        process = subprocess.Popen(
+            [PYTHON, ROOT / "Tests/EndToEnd/otlp_grpc_proxy.py", folder, str(self.port - 1)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(self._bury, process)
+        return int(process.stdout.readline())
+
+    def test_over_grpc_is_in_the_log_and_at_a_backend_once(self):
+        self.check("grpc")
 
     def test_over_protobuf_is_in_the_log_and_at_a_backend_once(self):
         self.check("binary")

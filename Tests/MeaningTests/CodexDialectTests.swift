@@ -60,7 +60,7 @@ private enum Payloads {
     func `a request that was refused says why`() throws {
         #expect(
             try Payloads.sentences("bin-http429.logs.1.bin", .logs) == [
-                "api request gpt-5.5 error (rate_limited) in 10.0 ms · session …ed59676 · codex_exec"
+                "api request gpt-5.5 error (rate_limited) in 10.0 ms · session …7ed59676 · codex_exec"
             ])
     }
 }
