@@ -70,6 +70,11 @@ RECIPES = {
     ),
     "codex-telemetry config reload": Recipe(says="^the configuration is in force$"),
     "exec -- true": ada(),
+    # Codex itself is run by test_codex_launch; here it is what it is given.
+    'codex-telemetryd exec --codex -- codex exec "say hello"': ada(
+        put={"codex exec": "echo"}, says=r"-c otel\.exporter=.*127\.0\.0\.1:4318/v1/logs.* say hello$"
+    ),
+    "codex-telemetryd setup codex": ada(says="^Nothing was written: --yes does.$"),
     "codex-telemetry exec -- COMMAND": ada(put={"COMMAND": "true"}),
     "contrib/install": ada(folder=TREE, says=BUILT, after=("contrib/install --uninstall",)),
     "contrib/install --uninstall": ada(
