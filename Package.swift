@@ -32,6 +32,7 @@ let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioHTTP: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioHPACK: Target.Dependency = .product(name: "NIOHPACK", package: "swift-nio-http2")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let httpClient: Target.Dependency = .product(
     name: "AsyncHTTPClient", package: "async-http-client")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
@@ -57,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
@@ -123,7 +125,7 @@ let package = Package(
             name: "OTLPExport",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
-                "Compression", httpClient, nio, nioHTTP, nioPosix,
+                "Compression", httpClient, nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL,
             ], swiftSettings: strict),
         // The questions a CLI may ask an agent, and the answers.
         .target(

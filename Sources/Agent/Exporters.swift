@@ -124,6 +124,10 @@ final class Exporters: Sendable {
                     OTLPExporter(
                         name: Self.fileName(name), configuration: config.exporter, state: storage,
                         sender: HTTPSender())
+                case .configured(.otlpGRPC(let config), _):
+                    OTLPExporter(
+                        name: Self.fileName(name), configuration: config.exporter, state: storage,
+                        sender: config.sender)
                 }
             })
     }

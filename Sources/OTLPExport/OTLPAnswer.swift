@@ -1,9 +1,11 @@
-import OTLPCodec
+package import OTLPCodec
 
 /// What came of sending a request.
 package enum SendOutcome: Sendable, Equatable {
     /// An answer: its status, two of its headers, its body.
     case answered(status: Int, retryAfter: String?, contentType: String?, body: [UInt8])
+    /// The answer to a call of gRPC.
+    case answeredCall(code: GRPCCode, message: String, retryNanoseconds: UInt64?, body: [UInt8])
     /// None; why not, a sentence.
     case failed(String)
 }
@@ -25,6 +27,8 @@ enum OTLPAnswer: Equatable {
     init(_ outcome: SendOutcome, _ signal: OTLPSignal, wallSeconds: UInt64) {
         switch outcome {
         case .failed(let reason): self = .retry(seconds: nil, reason: reason)
+        case .answeredCall(let code, let message, let retryNanoseconds, let body):
+            self = Self.answer(code, message, retryNanoseconds, body, signal)
         case .answered(let status, let retryAfter, let type, let body):
             let encoding: OTLPEncoding =
                 type?.lowercased().hasPrefix("application/json") == true ? .json : .protobuf
@@ -38,6 +42,27 @@ enum OTLPAnswer: Equatable {
             default:
                 self = .rejected(reason: "answered \(status)\(Self.message(body, encoding))")
             }
+        }
+    }
+
+    /// OTLP/gRPC 1.x, "Failures", "OTLP/gRPC Throttling".
+    private static let retryableCodes: Set<GRPCCode> = [
+        .cancelled, .deadlineExceeded, .aborted, .outOfRange, .unavailable, .dataLoss,
+    ]
+
+    private static func answer(
+        _ code: GRPCCode, _ message: String, _ retryNanoseconds: UInt64?, _ body: [UInt8],
+        _ signal: OTLPSignal
+    ) -> OTLPAnswer {
+        let reason = "answered \(code.name)" + (message.isEmpty ? "" : ": \(message.prefix(300))")
+        switch code {
+        case .ok: return taken(body, signal, .protobuf)
+        case _ where retryableCodes.contains(code),
+            .resourceExhausted where retryNanoseconds != nil:
+            let seconds = retryNanoseconds.map { ($0 + 999_999_999) / 1_000_000_000 }
+            return .retry(seconds: seconds.map { min($0, retrySecondsMax) }, reason: reason)
+        // Without a time to come again it is too large, or a quota that no waiting mends.
+        default: return .rejected(reason: reason)
         }
     }
 

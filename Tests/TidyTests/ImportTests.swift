@@ -23,7 +23,8 @@ private let allowed: [String: Set<String>] = [
     ],
     "OTLPExport": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
-        "Compression", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix",
+        "Compression", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix",
+        "NIOSSL",
     ],
     "Control": ["ByteCoding", "SystemIO", "Places", "FoundationEssentials"],
     "Inspect": [

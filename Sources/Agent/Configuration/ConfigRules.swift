@@ -128,6 +128,9 @@ extension ExporterConfig {
         case .otlpHTTP(var settings):
             settings.take(batching, isSet: isSet)
             self = .otlpHTTP(settings)
+        case .otlpGRPC(var settings):
+            settings.take(batching, isSet: isSet)
+            self = .otlpGRPC(settings)
         }
     }
 }

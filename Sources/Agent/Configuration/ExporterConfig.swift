@@ -4,11 +4,14 @@
 package enum ExporterConfig: Sendable, Equatable {
     /// OTLP over HTTP.
     case otlpHTTP(OTLPHTTPConfig)
+    /// OTLP over gRPC.
+    case otlpGRPC(OTLPGRPCConfig)
 
     /// All types, by what a file calls them.
     static var types: [ExporterType] {
         [
-            ExporterType(OTLPHTTPConfig.self) { \.[otlpHTTP: $0] }
+            ExporterType(OTLPHTTPConfig.self) { \.[otlpHTTP: $0] },
+            ExporterType(OTLPGRPCConfig.self) { \.[otlpGRPC: $0] },
         ]
     }
 
@@ -16,6 +19,7 @@ package enum ExporterConfig: Sendable, Equatable {
     var settings: any ExporterSettings {
         switch self {
         case .otlpHTTP(let settings): settings
+        case .otlpGRPC(let settings): settings
         }
     }
 

@@ -36,7 +36,8 @@ package struct Pipeline: Sendable, Equatable {
                     .section([
                         "receivers": names(it.appending(path: \.receivers)),
                         "processors": names(it.appending(path: \.processors)),
-                        "exporters": names(it.appending(path: \.exporters)),
+                        "exporters": names(
+                            it.appending(path: \.exporters), as: ConfigSchema.componentName),
                     ])
                 ) { config in config[keyPath: it] = config[keyPath: it] }
             }
@@ -46,9 +47,13 @@ package struct Pipeline: Sendable, Equatable {
         return keys
     }
 
-    private static func names(_ path: WritableKeyPath<AgentConfig, [String]>) -> ConfigSchema {
+    /// `name`: a component's as we call it. Only exporters have several: `otlp` is one of them, and a receiver.
+    private static func names(
+        _ path: WritableKeyPath<AgentConfig, [String]>,
+        as name: @escaping (String) -> String = { $0 }
+    ) -> ConfigSchema {
         .list(expected: "a list of names, as [otlp_http, file]") { config, names in
-            config[keyPath: path] = names.map(ConfigSchema.componentName)
+            config[keyPath: path] = names.map(name)
             return names.allSatisfy { !$0.isEmpty }
         }
     }
@@ -63,7 +68,7 @@ extension AgentConfig {
 }
 
 extension ConfigSchema {
-    /// A component's name with its type as we call it: `logging/mine` is `debug/mine`.
+    /// An exporter's name with its type as we call it: `logging/mine` is `debug/mine`.
     static func componentName(_ written: String) -> String {
         let type = written.prefix { $0 != "/" }
         for known in ExporterConfig.types where known.names.contains(String(type)) {

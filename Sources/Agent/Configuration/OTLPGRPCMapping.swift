@@ -1,0 +1,36 @@
+internal import Export
+internal import OTLPCodec
+internal import OTLPExport
+
+extension OTLPGRPCConfig {
+    /// The way to the backend.
+    var sender: GRPCSender {
+        var settings = ConnectionSettings()
+        settings.caFile = caFile.isEmpty ? nil : caFile
+        settings.certificateFile = certificateFile.isEmpty ? nil : certificateFile
+        settings.keyFile = keyFile.isEmpty ? nil : keyFile
+        settings.skipsVerification = skipsVerification
+        let place: GRPCSender.Place =
+            if let path = endpoint?.path {
+                .path(path)
+            } else {
+                .tcp(host: endpoint?.bareHost ?? "", port: endpoint?.port ?? 0)
+            }
+        return GRPCSender(place, isSecure: isSecure, settings)
+    }
+
+    /// As the exporter takes it.
+    var exporter: OTLPExportConfiguration {
+        var configuration = OTLPExportConfiguration()
+        for signal in OTLPSignal.allCases {
+            configuration.endpoints[signal] = endpoint?.description
+        }
+        configuration.isCompressed = compression == .gzip
+        configuration.headers = headers.map { .init(name: $0.name, value: $0.value) }
+        configuration.timeout = timeout
+        configuration.retry = RetryPolicy(initial: retryInitial, longest: retryLongest)
+        configuration.recordsMax = batchRecordsMax
+        configuration.flushInterval = flushInterval
+        return configuration
+    }
+}
