@@ -127,6 +127,15 @@ let package = Package(
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
                 "Compression", httpClient, nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL,
             ], swiftSettings: strict),
+        .target(
+            name: "FileExport",
+            dependencies: [
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
+            ], swiftSettings: strict),
+        .target(
+            name: "DebugExport",
+            dependencies: ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export"],
+            swiftSettings: strict),
         // The questions a CLI may ask an agent, and the answers.
         .target(
             name: "Control", dependencies: ["ByteCoding", "SystemIO", "Places"],
@@ -148,8 +157,8 @@ let package = Package(
             name: "Agent",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive",
-                "Export", "JournalExport", "OTLPExport", "OTLPCodec", "Control", "Places", nio,
-                nioPosix, logging, lifecycle, "CLibYAML",
+                "Export", "JournalExport", "OTLPExport", "FileExport", "DebugExport", "OTLPCodec",
+                "Control", "Places", nio, nioPosix, logging, lifecycle, "CLibYAML",
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .target(
                     name: "CSystemd",
@@ -159,7 +168,8 @@ let package = Package(
             name: "codex-telemetryd",
             dependencies: [
                 "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch",
-                "SegmentLog", "Meaning", "ByteCoding", "Places", "CodexSetup",
+                "Export", "OTLPCodec", "OTLPExport", "SegmentLog", "Meaning", "ByteCoding",
+                "Places", "CodexSetup",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict,
             // A static runtime makes every symbol of the program visible to others, 1.6 MB of names that
@@ -256,6 +266,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "FileExportTests",
+            dependencies: [
+                "FileExport", "DebugExport", "Export", "SegmentLog", "TelemetryBatch", "ByteCoding",
+                "SystemIO", "SimulationKit",
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "JournalExportTests",
             dependencies: [
                 "JournalExport", "Export", "SegmentLog", "Meaning", "TelemetryBatch", "ByteCoding",
@@ -278,7 +295,8 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Control", "Export", "Receive", "SegmentLog", "SystemIO", "ByteCoding",
+                "Agent", "FileExport", "OTLPExport", "Control", "Export", "Receive", "SegmentLog",
+                "SystemIO", "ByteCoding",
                 logging,
             ],
             swiftSettings: strict),

@@ -202,6 +202,7 @@ final class AgentParts: Sendable {
         let stream = StoredEntryStream(stateDirectory: places.stateDirectory, log: log)
         let answers = ControlServer.Answers(
             status: { [report] in report.make() }, reload: { [self] in reload() },
+            replay: { [exporters] in exporters.replay($0.exporter, since: $0.since) },
             sync: { [log] in
                 do {
                     try log.sync()

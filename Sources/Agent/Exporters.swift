@@ -1,5 +1,8 @@
+internal import ByteCoding
 internal import Control
+internal import DebugExport
 internal import Export
+internal import FileExport
 internal import JournalExport
 internal import Logging
 internal import OTLPExport
@@ -76,12 +79,10 @@ final class Exporters: Sendable {
             Self.stop(replaced)
             let there = Set(running.withLock { $0.map(\.runner.name) })
             for (name, kind) in wanted.sorted(by: { $0.key < $1.key }) where !there.contains(name) {
-                let runner = runner(name, kind)
                 do {
-                    try runner.start()
-                    running.withLock { $0.append(Running(runner: runner, kind: kind)) }
+                    try start(name, kind)
                 } catch {
-                    logger.error("exporter \(name) cannot start: \(error)")
+                    logger.error("\(error)")
                 }
             }
         }
@@ -92,6 +93,83 @@ final class Exporters: Sendable {
         for one in some { one.runner.askToStop(deadline: stopLimit) }
         for one in some { one.runner.stop(deadline: stopLimit) }
     }
+
+    // MARK: Replay
+
+    /// Moves an exporter's cursor back to the oldest batch that may hold a record of a time or of a later one. What
+    /// was sent from there on is sent again, and its counts begin anew there. A sentence, or why not.
+    func replay(_ name: String, since nanoseconds: UInt64) -> Result<String, ReplayProblem> {
+        applying.withLock { _ in
+            let found = running.withLock { running in running.first { $0.runner.name == name } }
+            guard let found else {
+                let names = running.withLock { $0.map(\.runner.name) }.sorted()
+                return .failure(
+                    ReplayProblem(
+                        "there is no exporter \(name) at work; there are: "
+                            + names.joined(separator: ", ")))
+            }
+            do throws(SourceError) {
+                let place = try LogSource.place(
+                    since: nanoseconds, state: storage, progress: progress)
+                guard let place else {
+                    return .failure(ReplayProblem("the log has no record of that time or later"))
+                }
+                return try replay(found, from: place)
+            } catch {
+                return .failure(ReplayProblem(error.description))
+            }
+        }
+    }
+
+    private func replay(
+        _ one: Running, from place: LogPlace
+    ) throws(SourceError) -> Result<String, ReplayProblem> {
+        let name = one.runner.name
+        guard place.offset < one.runner.snapshot.cursor else {
+            return .failure(
+                ReplayProblem(
+                    "exporter \(name) has not come so far yet: nothing was sent since then"))
+        }
+        running.withLock { $0.removeAll { $0.runner.name == name } }
+        one.runner.stop(deadline: Self.stopLimit)
+        do throws(SystemError) {
+            // Of what it noted beyond its cursor nothing holds any more. First: with the old cursor that is right, too.
+            try CursorNote.remove(state: storage, exporter: Self.fileName(name))
+        } catch {
+            try start(name, one.kind)
+            throw SourceError("\(error)")
+        }
+        let moved = SavedCursor(
+            cursor: place, settled: OutcomeCounts(), isClean: false, state: [])
+        do throws(SourceError) {
+            try CursorFile(state: storage, exporter: name).save(moved, logID: log.logID.hex)
+        } catch {
+            try start(name, one.kind)
+            throw error
+        }
+        try start(name, one.kind)
+        logger.notice("exporter \(name) was told to go on at \(place.offset)")
+        return .success("exporter \(name) goes on at \(place.offset); its counts begin there")
+    }
+
+    private func start(_ name: String, _ kind: Kind) throws(SourceError) {
+        let runner = runner(name, kind)
+        do throws(SystemError) {
+            try runner.start()
+        } catch {
+            throw SourceError("exporter \(name) cannot start: \(error)")
+        }
+        running.withLock { $0.append(Running(runner: runner, kind: kind)) }
+    }
+
+    private var progress: LogProgress {
+        let log = self.log
+        return LogProgress(
+            committed: log.committedSource, synced: { log.synced },
+            storedRecords: { log.statistics.stored.records })
+    }
+
+    // MARK: The set
 
     private static func wanted(_ config: AgentConfig) -> [String: Kind] {
         var wanted: [String: Kind] = [:]
@@ -107,29 +185,42 @@ final class Exporters: Sendable {
 
     private func runner(_ name: String, _ kind: Kind) -> ExporterRunner {
         let log = self.log
-        let logger = self.logger
-        let failpoints = self.failpoints
-        let storage = self.storage
         return ExporterRunner(
             name: name, startAt: kind.startAt, rules: kind.rules, state: storage,
-            progress: LogProgress(
-                committed: log.committedSource, synced: { log.synced },
-                storedRecords: { log.statistics.stored.records }), reportDamage: { log.report($0) },
+            progress: progress, reportDamage: { log.report($0) },
             logger: logger,
-            makeExporter: {
-                switch kind {
-                case .journald(let config, _):
-                    JournalExporter(configuration: config.exporter, failpoints: failpoints)
-                case .configured(.otlpHTTP(let config), _):
-                    OTLPExporter(
-                        name: Self.fileName(name), configuration: config.exporter, state: storage,
-                        sender: HTTPSender())
-                case .configured(.otlpGRPC(let config), _):
-                    OTLPExporter(
-                        name: Self.fileName(name), configuration: config.exporter, state: storage,
-                        sender: config.sender)
-                }
-            })
+            makeExporter: { [self] in exporter(name, kind) })
+    }
+
+    private func exporter(_ name: String, _ kind: Kind) -> any Exporter {
+        let fileName = Self.fileName(name)
+        switch kind {
+        case .journald(let config, _):
+            return JournalExporter(configuration: config.exporter, failpoints: failpoints)
+        case .configured(.otlpHTTP(let config), _):
+            if config.skipsVerification {
+                logger.warning(
+                    "exporter \(name): insecure_skip_verify is set, so that anybody may be the backend"
+                )
+            }
+            let connection = config.connection { ThisProcess.environment($0) }
+            return OTLPExporter(
+                name: fileName, configuration: config.exporter(log: log.logID), state: storage,
+                sender: HTTPSender(connection))
+        case .configured(.otlpGRPC(let config), _):
+            return OTLPExporter(
+                name: fileName, configuration: config.exporter, state: storage,
+                sender: config.sender)
+        case .configured(.file(let config), _):
+            let home = ThisProcess.environment("HOME") ?? ThisProcess.homeDirectory ?? "/"
+            return FileExporter(
+                name: fileName, configuration: config.exporter(home: home), state: storage)
+        case .configured(.debug(let config), _):
+            var printer = logger
+            printer.logLevel = .info
+            let copy = printer
+            return DebugExporter(configuration: config.exporter) { copy.info("\($0)") }
+        }
     }
 
     /// As the name of a file or folder.
@@ -194,4 +285,10 @@ final class Exporters: Sendable {
             return exporter
         }
     }
+}
+
+/// Why a cursor was not moved: a sentence.
+struct ReplayProblem: Error {
+    let sentence: String
+    init(_ sentence: String) { self.sentence = sentence }
 }

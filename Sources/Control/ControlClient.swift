@@ -74,6 +74,13 @@ package struct ControlClient: ~Copyable {
         String(decoding: try ask(.reload).body, as: UTF8.self)
     }
 
+    /// Asks to move an exporter's cursor back; the agent's sentence.
+    package mutating func replay(_ question: ReplayQuestion) throws(ControlError) -> String {
+        try send(controlFrame(.replay, question.encoded()))
+        guard let answer = try next() else { throw .protocolMismatch }
+        return String(decoding: answer.body, as: UTF8.self)
+    }
+
     /// Asks to make everything committed durable.
     package mutating func sync() throws(ControlError) {
         _ = try ask(.sync)

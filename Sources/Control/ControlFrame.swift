@@ -13,6 +13,8 @@ package enum ControlKind: UInt8, Sendable {
     case read = 0x03
     /// Question: make everything committed durable; answered by `done`.
     case sync = 0x04
+    /// Question: move an exporter's cursor back (body: since u64, its name); answered by `done` or `failed`.
+    case replay = 0x05
     /// Answer: one JSON object.
     case json = 0x81
     /// Answer: one stored entry: envelope and payload as they stand in the log.
@@ -63,6 +65,36 @@ package struct ReadQuestion: Sendable, Equatable {
             from = try reader.readUInt64()
             follow = try reader.readUInt8() & 1 == 1
         } catch { return nil }
+    }
+}
+
+/// What `replay` asks for.
+package struct ReplayQuestion: Sendable, Equatable {
+    /// From which record's time on, nanoseconds since 1970.
+    package var since: UInt64
+    /// The exporter.
+    package var exporter: String
+
+    /// Both given.
+    package init(since: UInt64, exporter: String) {
+        self.since = since
+        self.exporter = exporter
+    }
+
+    /// The question's body.
+    package func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(uint64: since)
+        writer.write(utf8: exporter)
+        return writer.bytes
+    }
+
+    /// Reads a body that a peer sent; nil if it is not that.
+    package init?(untrusted body: [UInt8]) {
+        var reader = ByteReader(body.span.bytes)
+        do { since = try reader.readUInt64() } catch { return nil }
+        guard let name = String(validating: body.dropFirst(8), as: UTF8.self) else { return nil }
+        exporter = name
     }
 }
 

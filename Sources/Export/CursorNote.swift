@@ -50,6 +50,9 @@ package final class CursorNote {
         self.body = body
     }
 
+    /// Returns once the note survives loss of power.
+    package func sync() throws(SystemError) { try file.sync() }
+
     /// Takes the note of an exporter away: what it knew holds no more.
     package static func remove(state: any Storage, exporter: String) throws(SystemError) {
         let cursors = try state.directory("cursors", create: true)

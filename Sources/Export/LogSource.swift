@@ -63,6 +63,35 @@ package final class LogSource: ExportSource {
         return LogPlace(offset: reader.cursor, ordinal: reader.ordinal)
     }
 
+    /// The oldest batch that may hold a record of a time, or of a later one; nil if there is none.
+    package static func place(
+        since nanoseconds: UInt64, state: any Storage, progress: LogProgress?
+    ) throws(SourceError) -> LogPlace? {
+        let reader = try open(state, .beginning, progress)
+        reader.segmentIsWanted = {
+            max($0.summary.latest, $0.summary.receivedLast) >= nanoseconds
+        }
+        guard let offset = try first(in: reader, since: nanoseconds) else { return nil }
+        // What the reader passed over whole it may not have counted.
+        let exact = try open(state, .offset(offset, ordinal: nil), progress)
+        guard try locate(exact) else { throw SourceError("the log's next segment is being made") }
+        return LogPlace(offset: exact.cursor, ordinal: exact.ordinal)
+    }
+
+    private static func first(
+        in reader: LogReader, since nanoseconds: UInt64
+    ) throws(SourceError) -> LogOffset? {
+        do throws(LogError) {
+            while let item = try reader.next(where: { max($0.latest, $0.received) >= nanoseconds })
+            {
+                if case .batch(let found) = item { return found.offset }
+            }
+            return nil
+        } catch {
+            throw SourceError("the log cannot be read: \(error)")
+        }
+    }
+
     package func next() throws(SourceError) -> SourceItem {
         do throws(LogError) {
             guard let item = try reader.next() else { return .nothing }

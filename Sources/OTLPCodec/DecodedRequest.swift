@@ -16,6 +16,8 @@ package enum RejectionReason: UInt8, CaseIterable, Sendable {
     case type
     /// Its resource, scope or metric passes a limit.
     case container
+    /// It went out from this very agent.
+    case loop
 
     /// What the sender is told.
     var text: String {
@@ -27,6 +29,7 @@ package enum RejectionReason: UInt8, CaseIterable, Sendable {
         case .limit: "larger than a batch may hold"
         case .type: "JSON of the wrong type"
         case .container: "resource, scope or metric too large"
+        case .loop: "having come back to the agent that sent it"
         }
     }
 }

@@ -29,7 +29,7 @@ extension OTLPDecoder {
         let bytes = reader.bytes
         let best = fields.time != 0 ? fields.time : fields.observedTime
         repeat {
-            guard try prepare(bytes, time: best) else { return reject(.container) }
+            guard try prepare(bytes, time: best) else { return reject(work.refusal) }
             work.reason = .limit
             builder.beginLog(
                 time: fields.time, trace: TraceID(high: fields.trace.high, low: fields.trace.low),

@@ -30,6 +30,8 @@ package struct OTLPDecoder: ~Copyable, Sendable {
         /// Whether the resource, scope or metric passes a limit, and its records are left out.
         var isRefused = false
         var isResourceRefused = false
+        /// Why it is.
+        var refusal = RejectionReason.container
         var isScopeRefused = false
         /// What the next record belongs to, as places in the bytes.
         var resource = 0..<0
@@ -53,13 +55,16 @@ package struct OTLPDecoder: ~Copyable, Sendable {
 
     /// What all batches of a request may cost.
     private let requestBytesMax: Int
+    /// Of this agent: records whose resource has it went out here and came back.
+    let ownMark: HopMark?
 
     /// A decoder. `bytesMax`: the size above which a batch takes no more records; `requestBytesMax`: what all
-    /// batches of a request may cost.
+    /// batches of a request may cost. Records with `ownMark` are left out.
     package init(
         bytesMax: Int = BatchLimits.batchBytesMax,
-        requestBytesMax: Int = OTLP.requestBatchBytesMax
+        requestBytesMax: Int = OTLP.requestBatchBytesMax, ownMark: HopMark? = nil
     ) {
+        self.ownMark = ownMark
         self.requestBytesMax = requestBytesMax
         builder = BatchBuilder(producer: .zero, bytesMax: bytesMax, isHostile: true)
     }

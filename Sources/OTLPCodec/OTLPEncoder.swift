@@ -12,11 +12,14 @@ package struct OTLPEncoder: ~Copyable, Sendable {
     package let addsDurations: Bool
     /// The number of records in the request.
     package internal(set) var recordCount = 0
+    /// Added to every resource, nil for none.
+    package let mark: HopMark?
     var output = ByteWriter(capacity: 4_096)
 
     /// An encoder with an empty request.
-    package init(signal: OTLPSignal, addsDurations: Bool = true) {
+    package init(signal: OTLPSignal, addsDurations: Bool = true, mark: HopMark? = nil) {
         self.signal = signal
+        self.mark = mark
         self.addsDurations = addsDurations
     }
 
@@ -46,7 +49,7 @@ package struct OTLPEncoder: ~Copyable, Sendable {
         let room = ByteWriter.size(varint: UInt64(payload.count) * 4)
         let place = output.open(0x0A, room: room)
         request.scopeRoom = room
-        output.writeResource(batch.resource, batch, bytes)
+        output.writeResource(batch.resource, batch, bytes, mark)
         for place in batch.places {
             if place.index < records.lowerBound { continue }
             if place.index >= records.upperBound { break }
@@ -123,13 +126,34 @@ struct BatchEncoding {
 
 extension ByteWriter {
     fileprivate mutating func writeResource(
-        _ resource: ResourceView, _ batch: Batch, _ bytes: RawSpan
+        _ resource: ResourceView, _ batch: Batch, _ bytes: RawSpan, _ mark: HopMark?
     ) {
-        if resource.attributes.isEmpty, resource.droppedAttributes == 0 { return }
+        if mark == nil, resource.attributes.isEmpty, resource.droppedAttributes == 0 { return }
         let place = open(0x0A, room: 2)
-        writeAttributes(0x0A, resource.attributes, batch, bytes)
+        if let mark {
+            writeAttributes(resource.attributes, behind: mark, batch, bytes)
+        } else {
+            writeAttributes(0x0A, resource.attributes, batch, bytes)
+        }
         field(0x10, varint: UInt64(resource.droppedAttributes))
         close(place, room: 2)
+    }
+
+    private mutating func writeAttributes(
+        _ list: AttributeList, behind mark: HopMark, _ batch: Batch, _ bytes: RawSpan
+    ) {
+        let before = batch.string(HopMark.key, in: list)
+        guard let value = mark.value(behind: before) else {
+            return writeAttributes(0x0A, list, batch, bytes)
+        }
+        let replaced = before == nil ? nil : batch.ref(of: HopMark.key)
+        writeAttributes(0x0A, list, batch, bytes, except: replaced)
+        let place = open(0x0A)
+        explicitField(0x0A, bytes: Array(HopMark.key.utf8).span.bytes)
+        let inner = open(0x12)
+        explicitField(0x0A, bytes: Array(value.utf8).span.bytes)
+        close(inner)
+        close(place)
     }
 
     fileprivate mutating func writeScope(_ scope: ScopeView, _ batch: Batch, _ bytes: RawSpan) {

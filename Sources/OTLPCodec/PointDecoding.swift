@@ -51,7 +51,7 @@ extension OTLPDecoder {
         let (attributesTag, exemplarsTag) = OTLPDecoder.tags(kind)
         repeat {
             guard try prepareMetric(bytes, time: fields.time), let metric = work.metricIndex
-            else { return reject(.container) }
+            else { return reject(work.refusal) }
             work.reason = .limit
             guard let bounds = builder.index(ofBounds: numbers.bounds) else {
                 // The table is full, unless it is empty and these are too many.

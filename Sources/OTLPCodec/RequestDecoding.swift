@@ -100,8 +100,10 @@ extension OTLPDecoder {
     ) throws(ByteError) {
         for group in groups(resources, bytes) {
             flush()
-            work.isResourceRefused = false
             work.resource = resources[group[0]].resource
+            let isOwn = ownMark?.isIn(bytes.extracting(work.resource)) ?? false
+            work.isResourceRefused = isOwn
+            work.refusal = isOwn ? .loop : .container
             work.resourceSchema = resources[group[0]].schema
             for index in group {
                 var reader = ByteReader(bytes, in: resources[index].content)

@@ -37,7 +37,7 @@ extension OTLPDecoder {
         else { return reject(.enumeration) }
         let bytes = reader.bytes
         repeat {
-            guard try prepare(bytes, time: fields.start) else { return reject(.container) }
+            guard try prepare(bytes, time: fields.start) else { return reject(work.refusal) }
             work.reason = .limit
             builder.beginSpan(
                 name: text(fields.name, bytes), kind: kind, status: status,

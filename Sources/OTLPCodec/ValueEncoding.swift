@@ -12,6 +12,24 @@ extension ByteWriter {
         for _ in 0..<list.count { writeKeyValue(tag, &reader, batch, bytes) }
     }
 
+    /// The same without texts under one key.
+    mutating func writeAttributes(
+        _ tag: UInt8, _ list: AttributeList, _ batch: Batch, _ bytes: RawSpan,
+        except key: TextRef?
+    ) {
+        guard let key else { return writeAttributes(tag, list, batch, bytes) }
+        var reader = ValueReader(list, in: bytes)
+        for (name, value) in list {
+            var next = reader
+            if name == key, case .string = value {
+                _ = (next.key(), next.value())
+            } else {
+                writeKeyValue(tag, &next, batch, bytes)
+            }
+            reader = next
+        }
+    }
+
     @inline(__always)
     private mutating func writeKeyValue(
         _ tag: UInt8, _ reader: inout ValueReader, _ batch: Batch, _ bytes: RawSpan

@@ -51,16 +51,18 @@ struct AnsweredRecords {
 
     /// Records of a part are dealt with, so many of them by a refusal.
     mutating func settle(_ signal: OTLPSignal, _ part: RequestPart, refused: Int) {
-        places[signal] = part.end
+        // After a death a part comes again as a whole.
+        guard let end = part.end else { return }
+        places[signal] = end
+        let refused = refused + part.refusedBefore
         guard refused > 0 else { return }
-        if let last = refusals.lastIndex(where: {
-            $0.signal == signal && $0.offset == part.end.offset
-        }) {
+        if let last = refusals.lastIndex(where: { $0.signal == signal && $0.offset == end.offset })
+        {
             refusals[last].records += UInt32(refused)
         } else {
             refusals.append(
                 Refusal(
-                    signal: signal, offset: part.end.offset, records: UInt32(refused),
+                    signal: signal, offset: end.offset, records: UInt32(refused),
                     ticket: part.ticket))
         }
     }

@@ -9,15 +9,15 @@ package final class HTTPSender: RequestSender {
     private static let answerBytesMax = 1 << 20
     private static let connectLimit = TimeAmount.seconds(10)
 
-    private struct Running {
-        let group: MultiThreadedEventLoopGroup
-        let client: HTTPClient
-    }
-
-    private var running: Running?
+    private let settings: ConnectionSettings
+    private var group: MultiThreadedEventLoopGroup?
+    /// By the proxy that they go through.
+    private var clients: [ProxyAddress?: HTTPClient] = [:]
 
     /// A sender without a connection.
-    package init() {}
+    package init(_ settings: ConnectionSettings = ConnectionSettings()) {
+        self.settings = settings
+    }
 
     package func send(
         _ request: OutgoingRequest, timeout: Duration,
@@ -31,35 +31,41 @@ package final class HTTPSender: RequestSender {
                 body: .byteBuffer(ByteBuffer(bytes: request.body)))
             let answer = ResponseAccumulator(
                 request: outgoing, maxBodySize: Self.answerBytesMax)
-            client.execute(
+            let proxy = settings.proxy.proxy(
+                isSecure: outgoing.scheme == "https", host: outgoing.host)
+            try client(proxy).execute(
                 request: outgoing, delegate: answer, deadline: .now() + TimeAmount(timeout)
             ).futureResult.whenComplete { completion(Self.outcome($0)) }
+        } catch let problem as ConnectionProblem {
+            completion(.failed(problem.description))
         } catch {
             completion(.failed("\(error)"))
         }
     }
 
     package func close() {
-        guard let running else { return }
-        self.running = nil
+        let closing = clients.values
+        clients = [:]
         do {
-            try running.client.syncShutdown()
-            try running.group.syncShutdownGracefully()
+            for client in closing { try client.syncShutdown() }
+            try group?.syncShutdownGracefully()
         } catch {
             // It is over either way: connections are closed, and their requests failed.
-            return
         }
+        group = nil
     }
 
-    private var client: HTTPClient {
-        if let running { return running.client }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private func client(_ proxy: ProxyAddress?) throws(ConnectionProblem) -> HTTPClient {
+        if let client = clients[proxy] { return client }
+        let group = group ?? MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.group = group
         var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow, timeout: .init(connect: Self.connectLimit))
+            tlsConfiguration: try settings.tls(), redirectConfiguration: .disallow,
+            timeout: .init(connect: Self.connectLimit), proxy: proxy?.client)
         configuration.httpVersion = .http1Only
         let client = HTTPClient(
             eventLoopGroupProvider: .shared(group), configuration: configuration)
-        running = Running(group: group, client: client)
+        clients[proxy] = client
         return client
     }
 

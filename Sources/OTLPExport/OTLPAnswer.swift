@@ -18,6 +18,8 @@ enum OTLPAnswer: Equatable {
     case retry(seconds: UInt64?, reason: String)
     /// It must not be sent again.
     case rejected(reason: String)
+    /// It must not be sent again as it is; a part of it may be.
+    case tooLarge(reason: String)
 
     /// A backend that wants to be left alone for longer is asked again all the same.
     static let retrySecondsMax: UInt64 = 3600
@@ -39,6 +41,8 @@ enum OTLPAnswer: Equatable {
                 self = .retry(
                     seconds: seconds.map { min($0, Self.retrySecondsMax) },
                     reason: "answered \(status)\(Self.message(body, encoding))")
+            case 413:
+                self = .tooLarge(reason: "answered 413\(Self.message(body, encoding))")
             default:
                 self = .rejected(reason: "answered \(status)\(Self.message(body, encoding))")
             }

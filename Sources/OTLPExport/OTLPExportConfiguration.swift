@@ -30,6 +30,8 @@ package struct OTLPExportConfiguration: Sendable, Equatable {
     /// When a request that failed is sent again. Without an end: records wait in the log, and retention is
     /// the end.
     package var retry = RetryPolicy()
+    /// What says of a record that it left this agent, nil if nothing need: the backend cannot send it back.
+    package var mark: HopMark?
     /// Records in a request.
     package var recordsMax = 8192
     /// Bytes of a request before it is packed, about.

@@ -23,7 +23,7 @@ package final class OTLPExporter: Exporter {
 
     private let configuration: OTLPExportConfiguration
     private let sender: any RequestSender
-    private let rejectedFiles: RejectedFiles
+    private let rejectedFiles: RejectedFiles?
     private let time: any TimeSource
     private let lanes: [SignalLane]
     private let arrivals = Monitor<[Arrival]>([])
@@ -31,18 +31,19 @@ package final class OTLPExporter: Exporter {
     private var requests: UInt64 = 0
     private var retries: UInt64 = 0
     private var rejectedRequests: UInt64 = 0
+    private var splits: UInt64 = 0
     private var rejection = ""
     private var keepingProblem = ""
     private let name: String
-    private let storage: any Storage
+    private let storage: (any Storage)?
     /// Beyond the saved cursor.
     private var answered = AnsweredRecords()
     private var note: CursorNote?
     private var notingProblem = ""
 
-    /// An exporter that has not begun; `name` is its own among exporters.
+    /// An exporter that has not begun; `name` is its own among exporters. Without `state` it keeps nothing.
     package init(
-        name: String, configuration: OTLPExportConfiguration, state: any Storage,
+        name: String, configuration: OTLPExportConfiguration, state: (any Storage)?,
         sender: any RequestSender, time: any TimeSource = SystemTime()
     ) {
         self.name = name
@@ -50,7 +51,7 @@ package final class OTLPExporter: Exporter {
         self.configuration = configuration
         self.sender = sender
         self.time = time
-        rejectedFiles = RejectedFiles(state: state, exporter: name)
+        rejectedFiles = state.map { RejectedFiles(state: $0, exporter: name) }
         lanes = OTLPSignal.allCases.map { SignalLane($0, configuration) }
     }
 
@@ -64,12 +65,14 @@ package final class OTLPExporter: Exporter {
             found["rejected_requests"] = String(rejectedRequests)
             found["last_rejection"] = rejection
         }
+        if splits > 0 { found["split_requests"] = String(splits) }
         if !keepingProblem.isEmpty { found["rejected_not_kept"] = keepingProblem }
         if !notingProblem.isEmpty { found["answers_not_noted"] = notingProblem }
         return found
     }
 
     package func resume(_ resumption: ExportResumption) {
+        guard let storage else { return }
         do throws(SystemError) {
             let found = try CursorNote(state: storage, exporter: name, logID: resumption.logID)
             answered = AnsweredRecords(found.body, cursor: resumption.cursor)
@@ -187,6 +190,8 @@ package final class OTLPExporter: Exporter {
                 if rejected > 0 { note("\(rejected) records: \(message)") }
                 settle(lane, rejected: rejected, &ledger)
             case .rejected(let reason): reject(lane, reason, wall, &ledger)
+            case .tooLarge(let reason):
+                if lane.splitFirst() { splits += 1 } else { reject(lane, reason, wall, &ledger) }
             case .retry(let seconds, let reason):
                 lane.problem = reason
                 let decision = lane.retry.failed(
@@ -211,6 +216,9 @@ package final class OTLPExporter: Exporter {
                 ledger.settle(part.ticket, .delivered, records: part.records - wrong)
             }
             answered.settle(lane.signal, part, refused: wrong)
+            if part.end == nil, wrong > 0 || part.refusedBefore > 0 {
+                lane.carry(refused: wrong + part.refusedBefore)
+            }
         }
         // Before the next request goes out: what was answered must not be sent again, whatever becomes of us.
         do throws(SystemError) {
@@ -228,7 +236,7 @@ package final class OTLPExporter: Exporter {
         rejectedRequests += 1
         note("\(first.records) records of \(lane.signal.rawValue): \(reason)")
         do throws(SystemError) {
-            try rejectedFiles.keep(
+            try rejectedFiles?.keep(
                 first.body, suffix: lane.suffix, reason: "\(lane.url ?? ""): \(reason)",
                 wallNanoseconds: wall)
         } catch {

@@ -1,3 +1,4 @@
+import ByteCoding
 import Compression
 import Export
 import OTLPCodec
@@ -8,14 +9,28 @@ import TelemetryBatch
 struct RequestPart {
     let ticket: ExportLedger.Ticket
     let records: Int
-    /// Behind its last record.
-    let end: AnsweredPlace
+    /// Before its first record.
+    let begin: AnsweredPlace
+    /// Behind its last record; nil if the rest of the batch's are in the next request.
+    let end: AnsweredPlace?
+    /// Records of the same part that were refused in a request before.
+    var refusedBefore = 0
+
+    /// The first so many records, and the others.
+    func split(at count: Int) -> (RequestPart, RequestPart) {
+        (
+            RequestPart(ticket: ticket, records: count, begin: begin, end: nil),
+            RequestPart(
+                ticket: ticket, records: records - count, begin: begin, end: end,
+                refusedBefore: refusedBefore)
+        )
+    }
 }
 
 /// A request that waits for its turn, or for its answer.
 struct SealedRequest {
     let body: [UInt8]
-    let parts: [RequestPart]
+    var parts: [RequestPart]
 
     var records: Int { parts.reduce(0) { $0 + $1.records } }
 }
@@ -35,13 +50,16 @@ final class SignalLane {
     private var parts: [RequestPart] = []
     private var openedNanoseconds: UInt64 = 0
     private let compressor: Compressor?
+    /// Records in a request: fewer after one that was too large, and slowly more again.
+    private var recordsMax: Int
 
     init(_ signal: OTLPSignal, _ configuration: OTLPExportConfiguration) {
         self.signal = signal
         self.configuration = configuration
         url = configuration.endpoints[signal]
+        recordsMax = configuration.recordsMax
         retry = RetryState(configuration.retry)
-        encoder = OTLPEncoder(signal: signal)
+        encoder = OTLPEncoder(signal: signal, mark: configuration.mark)
         do throws(CompressionError) {
             compressor = configuration.isCompressed && url != nil ? try Compressor() : nil
         } catch {
@@ -54,7 +72,7 @@ final class SignalLane {
     var bytes: Int { encoder.byteCount + sealed.reduce(0) { $0 + $1.body.count } }
 
     /// How many more records the open request takes, at least one.
-    var room: Int { configuration.recordsMax - encoder.recordCount }
+    var room: Int { max(recordsMax - encoder.recordCount, 1) }
 
     /// Whether all is settled.
     var isEmpty: Bool { parts.isEmpty && sealed.isEmpty }
@@ -69,15 +87,17 @@ final class SignalLane {
         }
         guard count > 0 else { return 0 }
         if parts.isEmpty { openedNanoseconds = nowNanoseconds }
+        let offset = export.offset.rawValue
         var records = count
+        var begin = AnsweredPlace(offset: offset, index: UInt32(range.lowerBound))
         if let last = parts.last, last.ticket == export.ticket {
-            records += last.records
+            (records, begin) = (records + last.records, last.begin)
             parts.removeLast()
         }
-        let end = AnsweredPlace(
-            offset: export.offset.rawValue, index: UInt32(range.upperBound))
-        parts.append(RequestPart(ticket: export.ticket, records: records, end: end))
-        if encoder.recordCount >= configuration.recordsMax
+        let end = AnsweredPlace(offset: offset, index: UInt32(range.upperBound))
+        parts.append(
+            RequestPart(ticket: export.ticket, records: records, begin: begin, end: end))
+        if encoder.recordCount >= recordsMax
             || encoder.byteCount >= configuration.bytesMax
         {
             seal()
@@ -113,15 +133,95 @@ final class SignalLane {
     /// Makes the open request whole, if there is one.
     func seal() {
         if parts.isEmpty { return }
-        let plain = encoder.bytes(configuration.encoding)
-        sealed.append(
-            SealedRequest(body: compressor?.gzip(plain.span.bytes) ?? plain, parts: parts))
+        sealed.append(SealedRequest(body: packed(encoder), parts: parts))
         parts = []
         encoder.removeAll()
     }
 
+    private func packed(_ encoder: borrowing OTLPEncoder) -> [UInt8] {
+        let plain = encoder.bytes(configuration.encoding)
+        return compressor?.gzip(plain.span.bytes) ?? plain
+    }
+
     /// The first request is dealt with.
-    func removeFirst() -> SealedRequest { sealed.removeFirst() }
+    func removeFirst() -> SealedRequest {
+        if recordsMax < configuration.recordsMax {
+            recordsMax = min(recordsMax + max(recordsMax / 16, 1), configuration.recordsMax)
+        }
+        return sealed.removeFirst()
+    }
+
+    /// Records of the first request's last part were refused, and the rest of that part comes next.
+    func carry(refused: Int) {
+        guard sealed.first?.parts.isEmpty == false else { return }
+        sealed[0].parts[0].refusedBefore += refused
+    }
+
+    // MARK: Splitting
+
+    /// Makes two requests of the first, which is too large for the backend; false if it has one record, or
+    /// cannot be taken apart.
+    func splitFirst() -> Bool {
+        guard let first = sealed.first, first.records > 1 else { return false }
+        let half = first.records / 2
+        recordsMax = half
+        guard let halves = halves(of: first.body, at: half) else { return false }
+        var parts: (first: [RequestPart], second: [RequestPart]) = ([], [])
+        var left = half
+        for part in first.parts {
+            if part.records <= left {
+                parts.first.append(part)
+            } else if left == 0 {
+                parts.second.append(part)
+            } else {
+                let (head, tail) = part.split(at: left)
+                parts.first.append(head)
+                parts.second.append(tail)
+            }
+            left -= min(left, part.records)
+        }
+        sealed[0] = SealedRequest(body: halves.second, parts: parts.second)
+        sealed.insert(SealedRequest(body: halves.first, parts: parts.first), at: 0)
+        return true
+    }
+
+    /// Bodies with the first so many records of one, and with the others.
+    private func halves(of body: [UInt8], at count: Int) -> (first: [UInt8], second: [UInt8])? {
+        let limit = OTLP.requestBatchBytesMax * 4
+        var batches: [Batch] = []
+        do {
+            let plain =
+                compressor == nil
+                ? body : try Decompressor().gunzip(body.span.bytes, limit: limit)
+            // One resource after the other, so that records keep their order.
+            let resources = try OTLPRequest.resources(
+                of: plain, signal, configuration.encoding)
+            var decoder = OTLPDecoder(requestBytesMax: limit)
+            for bytes in resources {
+                let request = try decoder.decode(
+                    bytes.span.bytes, signal: signal, encoding: .protobuf,
+                    producer: ProducerID(high: 0, low: 1), sequence: 1)
+                // Our own requests hold nothing that is left out.
+                guard request.rejections.total == 0, request.unknownFields.total == 0 else {
+                    return nil
+                }
+                for found in request.batches { batches.append(try Batch(found.payload)) }
+            }
+        } catch {
+            return nil
+        }
+        var first = OTLPEncoder(signal: signal, mark: configuration.mark)
+        var second = OTLPEncoder(signal: signal, mark: configuration.mark)
+        var left = count
+        for batch in batches {
+            let records = Int(batch.header.recordCount)
+            let taken = min(left, records)
+            if taken > 0 { first.append(batch, records: 0..<taken) }
+            if taken < records { second.append(batch, records: taken..<records) }
+            left -= taken
+        }
+        return (packed(first), packed(second))
+    }
 
     /// What goes out next.
     var outgoing: OutgoingRequest? {

@@ -68,7 +68,7 @@ struct Root: ParsableCommand {
             """,
         version: AgentVersion.program,
         subcommands: [
-            Run.self, Status.self, Tail.self, Trace.self, Exec.self, Emit.self, Config.self,
-            Setup.self, Version.self,
+            Run.self, Status.self, Tail.self, Trace.self, Exec.self, Emit.self, Replay.self,
+            ExportRecords.self, Config.self, Setup.self, Version.self,
         ])
 }

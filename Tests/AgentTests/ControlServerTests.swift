@@ -19,7 +19,11 @@ private final class Answering: Sendable {
                 status.agent.version = "9.9"
                 return status
             },
-            reload: { reload }, sync: { true },
+            reload: { reload },
+            replay: {
+                $0.exporter == "there"
+                    ? .success("since \($0.since)") : .failure(ReplayProblem("there is none"))
+            }, sync: { true },
             read: { question, _, send in
                 for number in 0..<3 as Range<UInt8> {
                     guard send(.entry, [number, UInt8(truncatingIfNeeded: question.from)]) else {

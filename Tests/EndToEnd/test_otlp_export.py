@@ -12,8 +12,9 @@ from installed import ROOT
 from test_otlp_intake import PYTHON, OTLPCase, free_port
 
 
-@unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
-class OTLPExport(OTLPCase):
+class ExportCase(OTLPCase):
+    """An agent between an SDK and a backend."""
+
     def setUp(self):
         super().setUp()
         self.backend_port, self.file = free_port(), self.home / "backend.jsonl"
@@ -72,6 +73,9 @@ class OTLPExport(OTLPCase):
         again = {name: count for name, count in there.items() if count > 1 and name[0] == "/v1/traces"}
         self.assertEqual(again, {})
 
+
+@unittest.skipUnless(PYTHON.exists(), "contrib/prerequisites --tests has not been run: no OpenTelemetry classes")
+class OTLPExport(ExportCase):
     def test_in_protobuf_and_in_json_every_record_arrives_once(self):
         self.backend()
         for number, (encoding, compression) in enumerate((("proto", "gzip"), ("json", "none"))):

@@ -128,6 +128,8 @@ class ThroughTheAgent(SendingCase):
             self.addCleanup(backend.close)
         self.begin_with({
             f"otlp_http/{encoding}": {
+                # What is added for loops to be known is no part of what was sent.
+                "mark_hops": False,
                 "endpoint": f"http://127.0.0.1:{backend.port}", "encoding": encoding,
                 "compression": compression}
             for encoding, compression, backend in zip(ENCODINGS, ("gzip", "none"), self.backends)})

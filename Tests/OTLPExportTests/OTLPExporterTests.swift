@@ -10,10 +10,14 @@ import Testing
 @testable import OTLPExport
 
 /// A backend that does as it is told, at once.
-private final class ScriptedSender: RequestSender {
+final class ScriptedSender: RequestSender {
     private(set) var requests: [OutgoingRequest] = []
     private(set) var isClosed = false
     var answers: [SendOutcome] = []
+    /// Instead of answers.
+    var decide: ((OutgoingRequest) -> SendOutcome)?
+    private(set) var accepted: [OutgoingRequest] = []
+    private(set) var refused: [OutgoingRequest] = []
     static let taken = SendOutcome.answered(
         status: 200, retryAfter: nil, contentType: nil, body: [])
 
@@ -22,13 +26,18 @@ private final class ScriptedSender: RequestSender {
         completion: @escaping @Sendable (SendOutcome) -> Void
     ) {
         requests.append(request)
+        if let decide {
+            let answer = decide(request)
+            if answer == Self.taken { accepted.append(request) } else { refused.append(request) }
+            return completion(answer)
+        }
         completion(answers.isEmpty ? Self.taken : answers.removeFirst())
     }
 
     func close() { isClosed = true }
 }
 
-private final class TestTime: TimeSource, @unchecked Sendable {
+final class TestTime: TimeSource, @unchecked Sendable {
     // Guard: the test's one thread.
     var now: UInt64 = 1_000_000_000
     func wall() -> UInt64 { now }
@@ -36,7 +45,7 @@ private final class TestTime: TimeSource, @unchecked Sendable {
 }
 
 /// An exporter, its ledger and its backend.
-private struct Exporting {
+struct Exporting {
     let sender = ScriptedSender()
     let time = TestTime()
     let directory: String
@@ -287,7 +296,7 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
         #expect(exporting.sender.isClosed)
     }
 
-    private func remove(_ exporting: Exporting) {
+    func remove(_ exporting: Exporting) {
         do { try FileManager.default.removeItem(atPath: exporting.directory) } catch { return }
     }
 }

@@ -26,19 +26,24 @@ private let allowed: [String: Set<String>] = [
         "Compression", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix",
         "NIOSSL",
     ],
+    "FileExport": [
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
+    ],
+    "DebugExport": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export"],
     "Control": ["ByteCoding", "SystemIO", "Places", "FoundationEssentials"],
     "Inspect": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Control", "Places",
     ],
     "Agent": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Receive", "Export",
-        "JournalExport", "OTLPExport", "OTLPCodec", "Control", "Places", "NIOCore", "NIOPosix",
-        "Logging", "ServiceLifecycle", "UnixSignals", "CLibYAML", "CSystemd",
-        "FoundationEssentials",
+        "JournalExport", "OTLPExport", "FileExport", "DebugExport", "OTLPCodec", "Control",
+        "Places", "NIOCore", "NIOPosix", "Logging", "ServiceLifecycle", "UnixSignals", "CLibYAML",
+        "CSystemd", "FoundationEssentials",
     ],
     "codex-telemetryd": [
         "Agent", "Control", "Inspect", "CodexTelemetry", "SystemIO", "TelemetryBatch", "SegmentLog",
-        "Meaning", "ByteCoding", "Places", "CodexSetup", "ArgumentParser", "FoundationEssentials",
+        "Meaning", "ByteCoding", "Places", "CodexSetup", "Export", "OTLPCodec", "OTLPExport",
+        "ArgumentParser", "FoundationEssentials",
     ],
     "CodexSetup": [],
 ]

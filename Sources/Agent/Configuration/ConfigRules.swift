@@ -131,6 +131,7 @@ extension ExporterConfig {
         case .otlpGRPC(var settings):
             settings.take(batching, isSet: isSet)
             self = .otlpGRPC(settings)
+        case .file, .debug: break
         }
     }
 }

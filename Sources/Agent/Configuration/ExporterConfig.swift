@@ -6,12 +6,18 @@ package enum ExporterConfig: Sendable, Equatable {
     case otlpHTTP(OTLPHTTPConfig)
     /// OTLP over gRPC.
     case otlpGRPC(OTLPGRPCConfig)
+    /// A file.
+    case file(FileConfig)
+    /// The agent's standard error.
+    case debug(DebugConfig)
 
     /// All types, by what a file calls them.
     static var types: [ExporterType] {
         [
             ExporterType(OTLPHTTPConfig.self) { \.[otlpHTTP: $0] },
             ExporterType(OTLPGRPCConfig.self) { \.[otlpGRPC: $0] },
+            ExporterType(FileConfig.self) { \.[file: $0] },
+            ExporterType(DebugConfig.self) { \.[debug: $0] },
         ]
     }
 
@@ -20,6 +26,8 @@ package enum ExporterConfig: Sendable, Equatable {
         switch self {
         case .otlpHTTP(let settings): settings
         case .otlpGRPC(let settings): settings
+        case .file(let settings): settings
+        case .debug(let settings): settings
         }
     }
 

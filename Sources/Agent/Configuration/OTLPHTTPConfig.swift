@@ -54,6 +54,20 @@ package struct OTLPHTTPConfig: ExporterSettings {
     /// Key `sending_queue.batch.flush_timeout`, default 200 ms.
     package var flushInterval = Duration.milliseconds(200)
 
+    /// Key `tls.ca_file`: certificates that are trusted instead of the system's.
+    package var caFile = ""
+    /// Key `tls.cert_file`: our own certificate, for a backend that wants one.
+    package var certificateFile = ""
+    /// Key `tls.key_file`: its key.
+    package var keyFile = ""
+    /// Key `tls.insecure_skip_verify`, default false: whether anybody may be the backend.
+    package var skipsVerification = false
+    /// Key `proxy_url`, default what `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the agent's environment say.
+    package var proxy = ""
+    /// Key `mark_hops`, default true: whether what goes to an endpoint of this host is marked, so that it is known
+    /// when it comes back.
+    package var marksHops = true
+
     /// The defaults, without an endpoint.
     package init() {}
 
@@ -82,11 +96,21 @@ package struct OTLPHTTPConfig: ExporterSettings {
             ("retry_on_failure.max_interval", Quantity.duration(retryLongest)),
             ("sending_queue.batch.max_size", "\(batchRecordsMax)"),
             ("sending_queue.batch.flush_timeout", Quantity.duration(flushInterval)),
+            ("tls.ca_file", caFile), ("tls.cert_file", certificateFile),
+            ("tls.key_file", keyFile),
+            ("tls.insecure_skip_verify", "\(skipsVerification)"),
+            ("proxy_url", proxy.isEmpty ? "" : "****"), ("mark_hops", "\(marksHops)"),
         ].filter { !$0.1.isEmpty } + headers.map { ("headers.\($0.name)", "****") }
     }
 
     func mistakes(in config: AgentConfig) -> [(key: String, message: String)] {
         if addresses.isEmpty { return [("", "needs an endpoint, as http://localhost:14318")] }
+        if certificateFile.isEmpty != keyFile.isEmpty {
+            let (there, missing) =
+                keyFile.isEmpty
+                ? ("tls.cert_file", "tls.key_file") : ("tls.key_file", "tls.cert_file")
+            return [(there, "needs \(missing), too")]
+        }
         return places.compactMap { key, address in
             address.flatMap { config.ownReceiver($0) }.map { (key, $0) }
         }

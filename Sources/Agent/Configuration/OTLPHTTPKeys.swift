@@ -1,3 +1,5 @@
+internal import OTLPExport
+
 extension OTLPHTTPConfig {
     static func keys(
         _ it: WritableKeyPath<AgentConfig, OTLPHTTPConfig>
@@ -29,6 +31,13 @@ extension OTLPHTTPConfig {
                                 .milliseconds(1)...(.seconds(60))),
                         ].merging(ConfigSchema.uselessInBatch))
                 ].merging(ConfigSchema.uselessInQueue)),
+            "tls": .section(tls(it)),
+            "proxy_url": .value(expected: "a proxy, as http://proxy.example:3128") {
+                config, text in
+                config[keyPath: it].proxy = text
+                return ProxyAddress(text) != nil
+            },
+            "mark_hops": .flag(it.appending(path: \.marksHops)),
             "auth": .refused(why: "there are no extensions; write the header under headers"),
             "profiles_endpoint": .accepted(why: "profiles are no signal of this agent"),
         ].merging(
@@ -40,6 +49,27 @@ extension OTLPHTTPConfig {
                     "force_attempt_http2", "cookies",
                 ], "one request of each signal is under way at a time, on connections that are kept"
             ))
+    }
+
+    private static func tls(
+        _ it: WritableKeyPath<AgentConfig, OTLPHTTPConfig>
+    ) -> [String: ConfigSchema] {
+        func file(_ path: WritableKeyPath<OTLPHTTPConfig, String>) -> ConfigSchema {
+            .value(expected: "the absolute path of a file in PEM") { config, text in
+                config[keyPath: it][keyPath: path] = text
+                return text.hasPrefix("/")
+            }
+        }
+        let inFile = "write it to a file that the agent may read, and name that"
+        return [
+            "ca_file": file(\.caFile), "cert_file": file(\.certificateFile),
+            "key_file": file(\.keyFile),
+            "insecure_skip_verify": .flag(it.appending(path: \.skipsVerification)),
+            "insecure": .accepted(
+                why: "the endpoint's http:// or https:// says whether there is TLS"),
+            "ca_pem": .refused(why: inFile), "cert_pem": .refused(why: inFile),
+            "key_pem": .refused(why: inFile),
+        ]
     }
 }
 

@@ -13,6 +13,8 @@ final class ControlServer: Sendable {
         var status: @Sendable () -> AgentStatus
         /// Reads the configuration again: a sentence, or the problems.
         var reload: @Sendable () -> Result<String, ConfigProblems>
+        /// Moves an exporter's cursor back: a sentence, or why not.
+        var replay: @Sendable (ReplayQuestion) -> Result<String, ReplayProblem>
         /// Makes everything committed durable; false if it cannot.
         var sync: @Sendable () -> Bool
         /// Streams stored entries to `send` until it returns false or all is sent.
@@ -188,11 +190,15 @@ private struct Conversation: ~Copyable {
             switch kind {
             case .status: try answerStatus()
             case .read: answerRead(body, uid: isOwner ? nil : peer.uid)
-            case .reload, .sync:
+            case .reload, .sync, .replay:
                 guard isOwner else {
                     return fail("only root and uid \(ThisProcess.euid) may do that")
                 }
-                kind == .reload ? answerReload() : answerSync()
+                switch kind {
+                case .reload: answerReload()
+                case .replay: answerReplay(body)
+                default: answerSync()
+                }
             default: fail("this is no question")
             }
         } catch {
@@ -221,6 +227,16 @@ private struct Conversation: ~Copyable {
         switch answers.reload() {
         case .success(let sentence): _ = send(.done, Array(sentence.utf8))
         case .failure(let problems): fail("\(problems)", exitCode: 78)
+        }
+    }
+
+    private func answerReplay(_ body: [UInt8]) {
+        guard let question = ReplayQuestion(untrusted: body) else {
+            return fail("the question is too short")
+        }
+        switch answers.replay(question) {
+        case .success(let sentence): _ = send(.done, Array(sentence.utf8))
+        case .failure(let problem): fail(problem.sentence)
         }
     }
 

@@ -48,9 +48,9 @@ final class OTLPIntake: Sendable {
         var requests: [UInt64: Request] = [:]
         var numbers: UInt64 = 0
 
-        init(_ limits: OTLPLimits) throws(CompressionError) {
+        init(_ limits: OTLPLimits, _ mark: HopMark) throws(CompressionError) {
             decompressor = try Decompressor()
-            decoder = OTLPDecoder(requestBytesMax: limits.batchBytesMax)
+            decoder = OTLPDecoder(requestBytesMax: limits.batchBytesMax, ownMark: mark)
         }
     }
 
@@ -95,7 +95,8 @@ final class OTLPIntake: Sendable {
         self.ledger = ledger
         self.logger = logger
         producer = ProducerID.random()
-        let state = NIOLoopBound(try State(limits), eventLoop: eventLoop)
+        let state = NIOLoopBound(
+            try State(limits, HopMark(log: log.logID)), eventLoop: eventLoop)
         self.state = state
         let settle = NIOLoopBoundBox<(([Letter]) -> Void)?>(nil, eventLoop: eventLoop)
         mailbox = Mailbox(eventLoop: eventLoop) { letters in settle.value?(letters) }
@@ -252,6 +253,7 @@ extension RejectionReason {
         switch self {
         case .traceID, .spanID, .enumeration, .type: .badValue
         case .nesting, .limit, .container: .limitExceeded
+        case .loop: .notPermitted
         }
     }
 }

@@ -1,0 +1,167 @@
+import ArgumentParser
+import Export
+import Inspect
+import OTLPCodec
+import OTLPExport
+import SegmentLog
+import SystemIO
+import TelemetryBatch
+
+/// `export`: sends stored records to a backend, once.
+struct ExportRecords: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Send stored records to a backend as OTLP over HTTP, once.",
+        discussion: """
+            No exporter's place moves. Ends with 0 if the backend has all of them, 1 if not: it refused some, \
+            or did not answer within the time.
+            """)
+
+    @Option(help: ArgumentHelp("The backend, as http://localhost:14318.", valueName: "url"))
+    var otlp: String
+    @Option(
+        help: ArgumentHelp(
+            "From this time on: 24h, \"1 hour ago\", today, RFC 3339.", valueName: "time"))
+    var since: String
+    @Option(help: ArgumentHelp("Before this time.", valueName: "time"))
+    var until: String?
+    @Option(help: ArgumentHelp("A header of every request, as NAME=VALUE.", valueName: "header"))
+    var header: [String] = []
+    @Flag(help: "In JSON instead of protobuf.") var jsonEncoding = false
+    @Option(
+        help: ArgumentHelp(
+            "How long to go on without an answer that helps, in seconds.", valueName: "seconds"))
+    var patience: UInt64 = 30
+    @Flag(help: "Times without a zone are UTC.") var utc = false
+    @OptionGroup(title: "Which agent") var places: PlaceOptions
+
+    func run() throws {
+        let zone = utc ? TimeZoneRule.utc : TimeZoneRule { LocalZone.secondsEast(at: $0) }
+        var filter = RecordFilter()
+        do throws(TimeExpressionError) {
+            let now = Clocks.wall()
+            filter.since = try TimeExpression.parse(since, now: now, zone: zone)
+            if let until { filter.until = try TimeExpression.parse(until, now: now, zone: zone) }
+        } catch {
+            throw ValidationError(error.description)
+        }
+        let sending = Sending(try configuration(), patienceSeconds: patience)
+        let place = try RecordPlace.find(places.choice)
+        do throws(Inspect.SourceError) {
+            let source: RecordSource
+            switch place.way {
+            case .files(let state):
+                source = try RecordSource(state: state, at: .beginning, filter: filter)
+            case .control(let path):
+                source = try RecordSource(control: path, from: 0, follow: false, filter: filter)
+            }
+            while !sending.isHopeless, let item = try source.next() {
+                switch item {
+                case .gap(let sentence): Output.complain(sentence)
+                case .entry(let entry): sending.take(entry, filter)
+                }
+            }
+        } catch {
+            throw CommandFailure(.failed, error.description)
+        }
+        try sending.finish()
+    }
+
+    private func configuration() throws -> OTLPExportConfiguration {
+        var configuration = OTLPExportConfiguration()
+        let isURL = ["http://", "https://"].contains { otlp.hasPrefix($0) }
+        guard isURL else { throw ValidationError("'\(otlp)' is no URL, as http://localhost:14318") }
+        var base = otlp[...]
+        while base.hasSuffix("/") { base = base.dropLast() }
+        for signal in OTLPSignal.allCases where base.hasSuffix("/v1/\(signal.rawValue)") {
+            base = base.dropLast("/v1/\(signal.rawValue)".count)
+        }
+        for signal in OTLPSignal.allCases {
+            configuration.endpoints[signal] = "\(base)/v1/\(signal.rawValue)"
+        }
+        for text in header {
+            let parts = text.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2 else { throw ValidationError("'\(text)' is no NAME=VALUE") }
+            configuration.headers.append(.init(name: String(parts[0]), value: String(parts[1])))
+        }
+        configuration.encoding = jsonEncoding ? .json : .protobuf
+        configuration.retry = RetryPolicy(longest: .seconds(5))
+        return configuration
+    }
+}
+
+/// An exporter that is driven by hand, over what a source gives.
+private final class Sending {
+    private let exporter: OTLPExporter
+    private var ledger = ExportLedger(cursor: .none)
+    private let patience: UInt64
+    private var helped = Clocks.boottime()
+    private var settled: UInt64 = 0
+    private var problem = ""
+
+    init(_ configuration: OTLPExportConfiguration, patienceSeconds: UInt64) {
+        var settings = ConnectionSettings()
+        settings.proxy = ProxyRules { ThisProcess.environment($0) }
+        exporter = OTLPExporter(
+            name: "export", configuration: configuration, state: nil, sender: HTTPSender(settings))
+        patience = patienceSeconds * 1_000_000_000
+    }
+
+    /// Whether the backend has not helped for too long.
+    var isHopeless: Bool { Clocks.boottime() - helped > patience }
+
+    /// Takes the records of an entry that are of the time.
+    func take(_ entry: StoredEntry, _ filter: RecordFilter) {
+        var ranges: [Range<Int>] = []
+        for record in RecordSelection(filter).records(of: entry) {
+            let index = record.record.index
+            if let last = ranges.last, last.upperBound == index {
+                ranges[ranges.count - 1] = last.lowerBound..<index + 1
+            } else {
+                ranges.append(index..<index + 1)
+            }
+        }
+        if ranges.isEmpty { return }
+        while !exporter.wantsBatch || !ledger.hasRoom {
+            if isHopeless { return }
+            step(stopping: false)
+        }
+        let ticket = ledger.take(
+            records: ranges.reduce(0) { $0 + $1.count }, end: entry.envelope.next)
+        exporter.take(
+            ExportBatch(
+                batch: entry.batch, ranges: ranges, offset: entry.envelope.offset, ticket: ticket,
+                receiptNanoseconds: entry.envelope.received, peer: entry.envelope.peer),
+            ledger: &ledger)
+        step(stopping: false)
+    }
+
+    /// Sends what is left; says what became of all.
+    func finish() throws {
+        while ledger.pending > 0, !isHopeless { step(stopping: true) }
+        exporter.close()
+        let counts = ledger.counts
+        let (delivered, refused) = (counts[.delivered], counts[.lost(.rejected)])
+        Output.line("\(delivered) records sent, \(refused) refused, \(ledger.pending) left")
+        if let last = exporter.details["last_rejection"] { Output.complain(last) }
+        guard refused == 0, !isHopeless, ledger.pending == 0 else {
+            throw CommandFailure(
+                .failed, isHopeless ? "not all was sent: \(problem)" : "the backend refused records"
+            )
+        }
+    }
+
+    private func step(stopping: Bool) {
+        let step = exporter.step(stopping: stopping, ledger: &ledger)
+        _ = ledger.advance(synced: LogOffset(rawValue: .max))
+        if case .degraded(let reason) = step.state { problem = reason }
+        let now = ledger.counts.total
+        if now > settled {
+            settled = now
+            helped = Clocks.boottime()
+        }
+        if step.idleNanoseconds > 0, ledger.pending > 0, stopping || !exporter.wantsBatch {
+            Output.pause(milliseconds: Int32(min(step.idleNanoseconds / 1_000_000, 50)))
+        }
+    }
+}

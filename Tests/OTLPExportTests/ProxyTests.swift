@@ -1,0 +1,57 @@
+import Testing
+
+@testable import OTLPExport
+
+@Suite struct `The way to a backend` {
+    private func rules(_ variables: [String: String]) -> ProxyRules {
+        ProxyRules { variables[$0] }
+    }
+
+    @Test func `leads through the environment's proxy, by the scheme`() {
+        let found = rules([
+            "HTTPS_PROXY": "http://user:secret@proxy:3128", "http_proxy": "plain:8080",
+        ])
+        let secure = found.proxy(isSecure: true, host: "backend.example")
+        #expect(secure?.host == "proxy")
+        #expect(secure?.port == 3128)
+        #expect(secure?.credentials == "user:secret")
+        #expect(found.proxy(isSecure: false, host: "backend.example")?.host == "plain")
+        #expect(rules([:]).proxy(isSecure: true, host: "backend.example") == nil)
+    }
+
+    @Test(arguments: [
+        ("localhost", false), ("127.0.0.1", false), ("[::1]", false), ("inner.example", false),
+        ("a.inner.example", false), ("other.example", false), ("10.1.2.3", false),
+        ("winner.example", true), ("inner.example.org", true), ("10.1.2.4", true),
+    ])
+    func `leads past it for what NO_PROXY names, and for this host`(
+        _ host: String, _ isProxied: Bool
+    ) {
+        let found = rules([
+            "HTTPS_PROXY": "proxy:3128", "NO_PROXY": "inner.example, .other.example,10.1.2.3",
+        ])
+        #expect((found.proxy(isSecure: true, host: host) != nil) == isProxied)
+        let all = rules(["HTTPS_PROXY": "proxy:3128", "NO_PROXY": "*"])
+        #expect(all.proxy(isSecure: true, host: host) == nil)
+        // What is configured is meant.
+        var explicit = found
+        explicit.explicit = ProxyAddress("http://mine:1")
+        #expect(explicit.proxy(isSecure: true, host: host)?.host == "mine")
+    }
+
+    @Test(arguments: ["https://proxy", "socks5://proxy:1", "proxy:0", "", "http://", "a/b:1"])
+    func `leads through no proxy of another kind`(_ text: String) {
+        #expect(ProxyAddress(text) == nil)
+    }
+
+    @Test func `names the key of a file that is wrong`() {
+        var settings = ConnectionSettings()
+        settings.caFile = "/nonexistent/ca.pem"
+        do throws(ConnectionProblem) {
+            _ = try settings.tls()
+            Issue.record("there is no such file")
+        } catch {
+            #expect(error.description.hasPrefix("tls.ca_file /nonexistent/ca.pem"))
+        }
+    }
+}
