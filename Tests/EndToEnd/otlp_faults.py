@@ -38,7 +38,7 @@ from test_otlp_intake import free_port  # noqa: E402
 
 # Our own wire's records are numbered from 1, those of OTLP from here, each signal in a range of its own.
 BASES = {"traces": 1 << 40, "logs": 2 << 40, "metrics": 3 << 40}
-WAYS = ("plain",)
+WAYS = ("plain", "tls")
 RECORDS = 30
 PRODUCERS = 2
 PAUSE = 0.05
