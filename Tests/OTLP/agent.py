@@ -119,7 +119,8 @@ class SendingCase(OTLPCase):
 
 
 class ThroughTheAgent(SendingCase):
-    """An agent with an exporter to each of two backends: one gets protobuf, packed, the other JSON."""
+    """An agent with an exporter to each of two backends: one gets protobuf, packed and with the agent's mark, the
+    other JSON without."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -128,10 +129,8 @@ class ThroughTheAgent(SendingCase):
             self.addCleanup(backend.close)
         self.begin_with({
             f"otlp_http/{encoding}": {
-                # What is added for loops to be known is no part of what was sent.
-                "mark_hops": False,
                 "endpoint": f"http://127.0.0.1:{backend.port}", "encoding": encoding,
-                "compression": compression}
+                "compression": compression, "mark_hops": encoding == "proto"}
             for encoding, compression, backend in zip(ENCODINGS, ("gzip", "none"), self.backends)})
 
     def received(self, records: int) -> list[list[tuple[str, Message]]]:

@@ -21,7 +21,7 @@ from test_fidelity import NAMES, SEED, corpus
 
 
 def with_durations(request: Message) -> Message:
-    """The one documented addition: `duration_ms` on spans `codex.…` (contrib/protocol/otlp.md)."""
+    """A documented addition: `duration_ms` on spans `codex.…` (contrib/protocol/otlp.md)."""
     if name(request.DESCRIPTOR) != "ExportTraceServiceRequest":
         return request
     copy, is_same = type(request)(), True
@@ -36,6 +36,16 @@ def with_durations(request: Message) -> Message:
                 added.value.double_value = nanoseconds / 1e6
                 is_same = False
     return request if is_same else copy
+
+
+def with_mark(request: Message, mark: str) -> Message:
+    """The other one: each resource says which agents it went through, where the backend is on this host."""
+    copy = type(request)()
+    copy.CopyFrom(request)
+    for container in listed(copy, 0):
+        added = container.resource.attributes.add()
+        added.key, added.value.string_value = "codex.telemetry.hops", mark
+    return copy
 
 
 def joined(found: Iterable[tuple[str, Message]]) -> dict[str, Flat]:
@@ -87,17 +97,25 @@ def pruned(request: Message) -> Message:
     return copy
 
 
-class Fidelity(ThroughTheAgent):
+class Comparing(ThroughTheAgent):
+    def expected(self, requests_in: list[tuple[str, Message]]) -> list[dict[str, Flat]]:
+        """What each of the backends has to get."""
+        whole = [(signal, with_durations(request)) for signal, request in requests_in]
+        mark = self.status()["log"]["id"][:16]
+        return [joined((signal, with_mark(request, mark)) for signal, request in whole), joined(whole)]
+
     def compare(self, sent: dict[str, Flat], got: dict[str, Flat], where: str) -> None:
         for signal in SIGNALS:
             self.assertEqual(len(sent[signal]), len(got[signal]), f"{where}, {signal}: containers")
             for key, records in sent[signal].items():
                 self.assertEqual(records, got[signal].get(key), f"{where}, {signal}, in {key}")
 
+
+class Fidelity(Comparing):
     def test_the_corpus_comes_out_as_it_went_in(self) -> None:
         """All ways in, both ways out; every record in its order."""
         requests_in = [(signal, request) for signal, request, _ in corpus()]
-        sent = joined((signal, with_durations(request)) for signal, request in requests_in)
+        expected = self.expected(requests_in)
         added = sum(with_durations(request) is not request for _, request in requests_in)
         self.assertGreater(added, 10)
         total = sum(count(request) for _, request in requests_in)
@@ -112,7 +130,7 @@ class Fidelity(ThroughTheAgent):
         for number, (way, give) in enumerate(ways.items(), 1):
             for signal, request in requests_in:
                 give(signal, request)
-            for encoding, found in zip(ENCODINGS, self.received(total * number)):
+            for encoding, sent, found in zip(ENCODINGS, expected, self.received(total * number)):
                 self.compare(sent, joined(found), f"seed {SEED}: {way} to {encoding}")
                 print(f"\n{way} to the agent, {encoding} from it: {len(requests_in)} requests,"
                       f" {total} records, {len(found)} requests out", end=" ")
@@ -129,7 +147,7 @@ class Fidelity(ThroughTheAgent):
         requests_in = [(signal, pruned(request))
                        for signal, request in requests(SEED + 1, 300, unknown=True)]
         total = sum(count(request) for _, request in requests_in)
-        sent = joined((signal, with_durations(request)) for signal, request in requests_in)
+        expected = self.expected(requests_in)
         writer = otlp_json.Writer(SEED)
         wanted: Counter[str] = Counter()
         for number, kind in enumerate(MEDIA_TYPES):
@@ -137,7 +155,7 @@ class Fidelity(ThroughTheAgent):
                 wanted += unknown_fields(request, in_json=number == 1)
                 body = writer.text(request).encode() if number else request.SerializeToString()
                 self.give(signal, body, kind)
-            for encoding, found in zip(ENCODINGS, self.received(total * (number + 1))):
+            for encoding, sent, found in zip(ENCODINGS, expected, self.received(total * (number + 1))):
                 self.compare(sent, joined(found), f"{ENCODINGS[number]} to {encoding}")
         counted = self.status()["receivers"][0]["unknown_fields"]
         self.assertEqual(counted, dict(wanted))
@@ -147,7 +165,7 @@ class Fidelity(ThroughTheAgent):
 
 
 @unittest.skipUnless(os.path.isdir(FOLDER), f"no payloads in {FOLDER}")
-class OfTheRealCodex(ThroughTheAgent):
+class OfTheRealCodex(Comparing):
     def test_each_payload_comes_out_as_it_went_in(self) -> None:
         with open(os.path.join(FOLDER, "index.json"), encoding="utf-8") as index:
             files = json.load(index)["files"]
@@ -176,9 +194,9 @@ class OfTheRealCodex(ThroughTheAgent):
             self.call(signal, body)
         else:
             self.give(signal, body, MEDIA_TYPES[is_json])
-        sent = joined([(signal, with_durations(request))])
-        for found in self.received(before + count(request)):
-            self.assertEqual(joined(found), sent)
+        wanted = self.expected([(signal, request)])
+        for sent, found in zip(wanted, self.received(before + count(request))):
+            self.compare(sent, joined(found), file["file"])
             # With equal resources and scopes together, so with the batch's records in one request.
             merged = REQUESTS[signal]()
             for _, one in found:
