@@ -209,7 +209,7 @@ final class Exporters: Sendable {
                 sender: HTTPSender(connection))
         case .configured(.otlpGRPC(let config), _):
             return OTLPExporter(
-                name: fileName, configuration: config.exporter, state: storage,
+                name: fileName, configuration: config.exporter(log: log.logID), state: storage,
                 sender: config.sender)
         case .configured(.file(let config), _):
             let home = ThisProcess.environment("HOME") ?? ThisProcess.homeDirectory ?? "/"

@@ -65,7 +65,9 @@ enum OTLPAnswer: Equatable {
             .resourceExhausted where retryNanoseconds != nil:
             let seconds = retryNanoseconds.map { ($0 + 999_999_999) / 1_000_000_000 }
             return .retry(seconds: seconds.map { min($0, retrySecondsMax) }, reason: reason)
-        // Without a time to come again it is too large, or a quota that no waiting mends.
+        // Without a time to come again it is too large, or a quota that no waiting mends, which smaller
+        // requests show.
+        case .resourceExhausted: return .tooLarge(reason: reason)
         default: return .rejected(reason: reason)
         }
     }

@@ -48,6 +48,11 @@ package struct GRPCAddress: Sendable, Equatable, CustomStringConvertible {
         host = rest.lowercased()
     }
 
+    /// Whether a connection to it ends on this host, by its name.
+    package var isThisHost: Bool {
+        path != nil || HTTPAddress("http://\(host):\(port)")?.isThisHost == true
+    }
+
     /// The host as a resolver takes it.
     package var bareHost: String {
         host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host

@@ -28,6 +28,9 @@ package struct OTLPGRPCConfig: ExporterSettings {
     package var retryInitial = Duration.seconds(1)
     /// Key `retry_on_failure.max_interval`, default 30 s.
     package var retryLongest = Duration.seconds(30)
+    /// Key `mark_hops`, default true: whether what goes to an endpoint of this host is marked, so that it is known
+    /// when it comes back.
+    package var marksHops = true
     /// Key `sending_queue.batch.max_size`, default 8,192 records.
     package var batchRecordsMax = 8192
     /// Key `sending_queue.batch.flush_timeout`, default 200 ms.
@@ -47,6 +50,7 @@ package struct OTLPGRPCConfig: ExporterSettings {
             ("tls.ca_file", caFile), ("tls.cert_file", certificateFile),
             ("tls.key_file", keyFile),
             ("tls.insecure_skip_verify", "\(skipsVerification)"),
+            ("mark_hops", "\(marksHops)"),
             ("compression", compression.rawValue),
             ("timeout", Quantity.duration(timeout)),
             ("retry_on_failure.initial_interval", Quantity.duration(retryInitial)),
@@ -100,6 +104,7 @@ package struct OTLPGRPCConfig: ExporterSettings {
                 return true
             },
             "tls": .section(tls(it)),
+            "mark_hops": .flag(it.appending(path: \.marksHops)),
             "compression": .choice(it.appending(path: \.compression)),
             "headers": .headers(it.appending(path: \.headers)),
             "timeout": .duration(

@@ -1,3 +1,4 @@
+internal import ByteCoding
 internal import Export
 internal import OTLPCodec
 internal import OTLPExport
@@ -19,8 +20,8 @@ extension OTLPGRPCConfig {
         return GRPCSender(place, isSecure: isSecure, settings)
     }
 
-    /// As the exporter takes it.
-    var exporter: OTLPExportConfiguration {
+    /// As the exporter of the agent with a log takes it.
+    func exporter(log: ID128) -> OTLPExportConfiguration {
         var configuration = OTLPExportConfiguration()
         for signal in OTLPSignal.allCases {
             configuration.endpoints[signal] = endpoint?.description
@@ -31,6 +32,8 @@ extension OTLPGRPCConfig {
         configuration.retry = RetryPolicy(initial: retryInitial, longest: retryLongest)
         configuration.recordsMax = batchRecordsMax
         configuration.flushInterval = flushInterval
+        // As for OTLP over HTTP; a socket of the file system may be a link to our own.
+        if marksHops, endpoint?.isThisHost == true { configuration.mark = HopMark(log: log) }
         return configuration
     }
 }
