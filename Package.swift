@@ -103,7 +103,8 @@ let package = Package(
             name: "Receive",
             dependencies: [
                 "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-                "Compression", nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, logging, lifecycle,
+                "Compression", nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL, logging,
+                lifecycle,
             ], swiftSettings: strict),
         // What an exporter is, and the runner of its cursor.
         .target(

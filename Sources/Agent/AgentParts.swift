@@ -185,14 +185,15 @@ final class AgentParts: Sendable {
         _ config: AgentConfig.OTLP, _ sockets: [ServiceManager.HandedSocket]
     ) -> OTLPServer {
         let handed = sockets.filter { $0.name == "otlp" }
-        var own: [OTLPServer.Place] = [config.http, config.grpc].flatMap { endpoint in
-            endpoint.addresses.map { .tcp(host: $0, port: endpoint.port) }
+        var own = config.places
+        if !handed.isEmpty {
+            // The service manager has the loopback; it knows nothing of certificates.
+            own = handed.map { .handed($0.descriptor) } + own.filter(\.isSecure)
+        } else {
+            own.append(.path(places.otlpSocket, mode: socketMode))
         }
-        // Both protocols on one port is one place.
-        own = own.enumerated().filter { !own[..<$0.offset].contains($0.element) }.map(\.element)
-        own.append(.path(places.otlpSocket, mode: socketMode))
         return OTLPServer(
-            places: handed.isEmpty ? own : handed.map { .handed($0.descriptor) },
+            places: own,
             ownUID: places.scope == .user ? ThisProcess.euid : nil, log: log,
             admission: admission, ledger: ledger, limits: OTLPLimits().within(descriptors),
             logger: logger)

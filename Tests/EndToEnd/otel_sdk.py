@@ -39,7 +39,7 @@ def exporters(endpoint, protocol, compressed):
 
     packing = grpc.Compression.Gzip if compressed else grpc.Compression.NoCompression
     return [
-        make(endpoint=endpoint, insecure=True, compression=packing)
+        make(endpoint=endpoint, insecure=not endpoint.startswith("https:"), compression=packing)
         for make in (OTLPSpanExporter, OTLPLogExporter, OTLPMetricExporter)
     ]
 

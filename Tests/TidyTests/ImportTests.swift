@@ -13,7 +13,8 @@ private let allowed: [String: Set<String>] = [
     "Compression": ["CDeflate", "CISAL"],
     "Receive": [
         "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-        "Compression", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix", "Logging",
+        "Compression", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix", "NIOSSL",
+        "Logging",
         "ServiceLifecycle",
     ],
     "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],

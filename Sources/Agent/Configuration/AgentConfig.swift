@@ -65,6 +65,10 @@ package struct AgentConfig: Sendable, Equatable {
         package var http = Endpoint.loopback(port: 4318)
         /// Key `receivers.otlp.protocols.grpc.endpoint`, default `localhost:4317`.
         package var grpc = Endpoint.loopback(port: 4317)
+        /// Key `receivers.otlp.protocols.http.tls`.
+        package var httpTLS = ReceiverTLS()
+        /// Key `receivers.otlp.protocols.grpc.tls`.
+        package var grpcTLS = ReceiverTLS()
     }
 
     /// Forwarding to journald. Key: `exporters.journald`.
@@ -163,7 +167,10 @@ extension AgentConfig {
         let pipelines = pipelines.sorted { $0.key < $1.key }.flatMap { name, pipeline in
             pipeline.entries.map { ("service.pipelines.\(name).\($0.0)", $0.1) }
         }
-        return (values + exporters + processors + pipelines).map {
+        let tls =
+            otlp.httpTLS.entries("receivers.otlp.protocols.http")
+            + otlp.grpcTLS.entries("receivers.otlp.protocols.grpc")
+        return (values + tls + exporters + processors + pipelines).map {
             ConfigEntry(key: $0.0, value: $0.1, origin: origins[$0.0] ?? "default")
         }
     }

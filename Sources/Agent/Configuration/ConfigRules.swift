@@ -10,6 +10,7 @@ extension ConfigWalk {
         settleEnvironment()
         // An endpoint that could not be read is not missing, too.
         guard problems.isEmpty else { return }
+        if config.otlp.enabled { checkReceivers() }
         for (name, exporter) in config.exporters.sorted(by: { $0.key < $1.key }) {
             let settings = exporter.settings
             guard settings.basics.enabled else { continue }
@@ -18,6 +19,22 @@ extension ConfigWalk {
                 let full = key.isEmpty ? path : "\(path).\(key)"
                 report(places[full] ?? places[path], "\(full) \(message)")
             }
+        }
+    }
+
+    private mutating func checkReceivers() {
+        let otlp = config.otlp
+        let path = "receivers.otlp.protocols"
+        let protocols = [("http", otlp.http, otlp.httpTLS), ("grpc", otlp.grpc, otlp.grpcTLS)]
+        for (name, endpoint, tls) in protocols {
+            guard let (key, message) = tls.mistake(at: endpoint) else { continue }
+            let full = "\(path).\(name).\(key)"
+            report(places[full] ?? places["\(path).\(name)"], "\(full) \(message)")
+        }
+        if otlp.http.port == otlp.grpc.port, otlp.httpTLS.isOn || otlp.grpcTLS.isOn {
+            report(
+                places["\(path).grpc.endpoint"] ?? places["\(path).http.endpoint"],
+                "\(path).grpc.endpoint has the port of http; with TLS each needs one of its own")
         }
     }
 

@@ -26,7 +26,7 @@ extension ConfigSchema {
         _ path: WritableKeyPath<AgentConfig, Endpoint>
     ) -> ConfigSchema {
         .value(
-            expected: "an address of this host and a port, as localhost:4318 or 127.0.0.1:4318"
+            expected: "an address of this host and a port, as localhost:4318 or 0.0.0.0:4318"
         ) { config, text in
             guard let endpoint = Endpoint(text) else { return false }
             config[keyPath: path] = endpoint

@@ -63,9 +63,13 @@ extension ConfigSchema {
             "enabled": flag(\.otlp.enabled),
             "protocols": .section([
                 "http": .section(
-                    ["endpoint": endpoint(\.otlp.http)].merging(uselessInHTTP)),
+                    [
+                        "endpoint": endpoint(\.otlp.http), "tls": ReceiverTLS.keys(\.otlp.httpTLS),
+                    ].merging(uselessInHTTP)),
                 "grpc": .section(
-                    ["endpoint": endpoint(\.otlp.grpc)].merging(uselessInGRPC)),
+                    [
+                        "endpoint": endpoint(\.otlp.grpc), "tls": ReceiverTLS.keys(\.otlp.grpcTLS),
+                    ].merging(uselessInGRPC)),
             ]),
         ]
     }

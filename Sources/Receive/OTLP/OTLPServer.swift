@@ -1,6 +1,7 @@
 package import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import NIOSSL
 package import SegmentLog
 internal import ServiceLifecycle
 internal import Synchronization
@@ -13,6 +14,8 @@ package final class OTLPServer: Service {
     package enum Place: Sendable, Hashable {
         /// An address of this host and a port.
         case tcp(host: String, port: Int)
+        /// The same with TLS: the only way in for other hosts.
+        case secure(host: String, port: Int, PlaceTLS)
         /// A path in the file system: a stale socket there is replaced, a live one never.
         case path(String, mode: UInt32)
         /// A socket that a service manager handed over.
@@ -23,10 +26,15 @@ package final class OTLPServer: Service {
             switch self {
             case .tcp(let host, let port):
                 host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            case .secure(let host, let port, _):
+                Place.tcp(host: host, port: port).description + " with TLS"
             case .path(let path, _): path
             case .handed(let number): "handed over (descriptor \(number))"
             }
         }
+
+        /// Whether it speaks TLS.
+        package var isSecure: Bool { if case .secure = self { true } else { false } }
     }
 
     /// How a place is.
@@ -139,9 +147,14 @@ package final class OTLPServer: Service {
 
     /// Who has the port, where the kernel tells.
     private func sentence(_ error: any Error, _ place: Place) -> String {
-        guard let error = error as? IOError, error.errnoCode == SystemError.addressInUse,
-            case .tcp(let host, let port) = place
+        guard let error = error as? IOError, error.errnoCode == SystemError.addressInUse
         else { return "\(error)" }
+        let (host, port): (String, Int)
+        switch place {
+        case .tcp(let its, let number), .secure(let its, let number, _):
+            (host, port) = (its, number)
+        case .path, .handed: return "\(error)"
+        }
         return "port \(port) is taken\(owner(host, port)); tried again every 5 s"
     }
 
@@ -158,6 +171,9 @@ package final class OTLPServer: Service {
     }
 
     private func open(_ place: Place, _ parts: Parts) async throws -> any Channel {
+        var tls: NIOSSLContext?
+        if case .secure(_, _, let settings) = place { tls = try settings.context() }
+        let secure = tls
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -169,9 +185,10 @@ package final class OTLPServer: Service {
                 value: AdaptiveRecvByteBufferAllocator(
                     minimum: 2048, initial: 16_384, maximum: 65_536)
             )
-            .childChannelInitializer { channel in self.admit(channel, place, parts) }
+            .childChannelInitializer { channel in self.admit(channel, secure, parts) }
         switch place {
-        case .tcp(let host, let port): return try await bootstrap.bind(host: host, port: port).get()
+        case .tcp(let host, let port), .secure(let host, let port, _):
+            return try await bootstrap.bind(host: host, port: port).get()
         case .handed(let number): return try await bootstrap.withBoundSocket(number).get()
         case .path(let path, let mode):
             let number = try UnixSocket.listenAnew(path, mode: mode, blocking: false) {
@@ -181,9 +198,9 @@ package final class OTLPServer: Service {
         }
     }
 
-    private func admit(_ channel: any Channel, _ place: Place, _ parts: Parts) -> EventLoopFuture<
-        Void
-    > {
+    private func admit(
+        _ channel: any Channel, _ tls: NIOSSLContext?, _ parts: Parts
+    ) -> EventLoopFuture<Void> {
         ledger.opened()
         return PeerInspection.identity(of: channel).flatMapThrowing { peer in
             let isNetwork = channel.remoteAddress?.protocol != .unix
@@ -195,10 +212,14 @@ package final class OTLPServer: Service {
                 self.ledger.closed(cause: "too_many_connections")
                 throw OTLPAdmissionError.full
             }
-            try channel.pipeline.syncOperations.addHandler(
+            let operations = channel.pipeline.syncOperations
+            if let tls { try operations.addHandler(NIOSSLServerHandler(context: tls)) }
+            // With TLS a host has the names of its certificate, and no web page gets in with one of them.
+            let isLoopback = isNetwork && tls == nil
+            try operations.addHandler(
                 ProtocolChoice(
                     intake: parts.intake, registry: parts.connections.value, peer: peer,
-                    number: number, hosts: isNetwork ? HTTPRules.loopbackHosts : nil))
+                    number: number, hosts: isLoopback ? HTTPRules.loopbackHosts : nil))
         }
     }
 }
