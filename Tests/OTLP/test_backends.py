@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import unittest
 import urllib.error
 import urllib.request
@@ -28,6 +29,9 @@ from messages import REQUESTS, SIGNALS, is_repeated, walk
 from test_agent import joined, with_durations
 from test_codex_payloads import FOLDER
 from test_otlp_intake import free_port
+
+sys.path.append(os.path.join(ROOT, "contrib", "bench"))
+import otlp_requests  # noqa: E402
 
 BUILD = os.path.join(ROOT, ".build")
 ROTEL = os.path.join(BUILD, "backends", "rotel", "rotel-agent")
@@ -154,6 +158,8 @@ class Phoenix(RealBackend):
         base = f"http://127.0.0.1:{port}"
         self.begin_with({"otlp_http": {"traces_endpoint": f"{base}/v1/traces"}})
         sendings = [each for each in payloads() if each[0] == "traces"]
+        for body in map(otlp_requests.protobuf, otlp_requests.requests(5, 100)):
+            sendings.append(("traces", body, MEDIA_TYPES[0], REQUESTS["traces"].FromString(body)))
         total = self.send_all(sendings)
         expected = {span.span_id.hex(): span.name for _, _, _, request in sendings
                     for container in request.resource_spans for scoped in container.scope_spans
