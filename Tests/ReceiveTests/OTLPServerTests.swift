@@ -262,6 +262,9 @@ import Testing
         async throws
     {
         let other = try await OTLPServing(places: [.tcp(host: "127.0.0.1", port: 45_318)])
+        while other.server.status[0].problem == "not open yet" {
+            try await Task.sleep(for: .milliseconds(5))
+        }
         #expect(other.server.status[0].problem == nil)
         let serving = try await OTLPServing(places: [.tcp(host: "127.0.0.1", port: 45_318)])
         while serving.server.status[0].problem == "not open yet" {
