@@ -13,11 +13,25 @@ package struct RecordRules: Sendable, Equatable {
         case metrics
     }
 
+    /// What a backend can take of histograms and of sums that only rise.
+    package enum Temporality: String, Sendable, CaseIterable {
+        /// Points as they come.
+        case any
+        /// What was added since the point before. Sums that fall, too, may come either way: their totals are read
+        /// as gauges, and an SDK that prefers deltas sends them so.
+        case delta
+        /// The total since the start of the stream.
+        case cumulative
+    }
+
     /// The signals that it gets; of a type that is none of these only who gets everything.
     package var signals: Set<Signal>
     /// OpenTelemetry's sampling threshold for each signal: a record whose trace id has less in its low 56 bits is
     /// left out as sampled. One without a trace id stays, and so does a point.
     package var thresholds: [Signal: UInt64] = [:]
+
+    /// What it can take of metrics; a point that is not so is left out as filtered.
+    package var temporality = Temporality.any
 
     /// All that there is.
     package static let everything = RecordRules(signals: Set(Signal.allCases))
@@ -28,6 +42,7 @@ package struct RecordRules: Sendable, Equatable {
     /// Whether nothing is left out.
     package var areEverything: Bool {
         signals.count == Signal.allCases.count && thresholds.allSatisfy { $0.value == 0 }
+            && temporality == .any
     }
 
     /// What an exporter gets of a batch.
@@ -55,9 +70,23 @@ package struct RecordRules: Sendable, Equatable {
             guard signals.contains(.logs) else { return .notSelected }
             return isKept(batch.log(at: place).traceID, thresholds[.logs]) ? nil : .sampled
         }
-        let isTaken =
-            place.isPoint ? signals.contains(.metrics) : signals.count == Signal.allCases.count
-        return isTaken ? nil : .notSelected
+        if place.isPoint {
+            guard signals.contains(.metrics) else { return .notSelected }
+            return isTaken(batch, place) ? nil : .filtered
+        }
+        return signals.count == Signal.allCases.count ? nil : .notSelected
+    }
+
+    /// Whether a point's temporality is one that can be taken.
+    private func isTaken(_ batch: Batch, _ place: RecordPlace) -> Bool {
+        if temporality == .any { return true }
+        let metric = batch.point(at: place).metric
+        switch metric.kind {
+        case .gauge, .summary: return true
+        case .sum where temporality == .delta && !metric.isMonotonic: return true
+        case .sum, .histogram, .exponentialHistogram:
+            return metric.temporality == (temporality == .delta ? .delta : .cumulative)
+        }
     }
 
     private func isKept(_ trace: TraceID, _ threshold: UInt64?) -> Bool {

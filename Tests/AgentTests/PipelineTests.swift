@@ -40,6 +40,24 @@ import Testing
         #expect(reading.warnings == [])
     }
 
+    @Test(arguments: ["otlp_http", "otlp_grpc"])
+    func `what a backend can take of metrics is a rule of its exporter`(type: String) throws {
+        let config = try read(
+            """
+            exporters:
+              \(type): {endpoint: 'http://one:4318', temporality: delta}
+              \(type)/all: {endpoint: 'http://two:4318'}
+            service: {pipelines: {metrics: {exporters: [\(type), \(type)/all]}}}
+            """
+        ).config
+        #expect(config.rules(of: type).temporality == .delta)
+        #expect(config.rules(of: "\(type)/all").temporality == .any)
+        #expect(config.rules(of: "journald").temporality == .any)
+        let wrong = "exporters: {\(type): {endpoint: 'http://one:4318', temporality: lowmemory}}"
+        let error = #expect(throws: ConfigProblems.self) { try read(wrong) }
+        #expect("\(try #require(error))".contains("any, delta, cumulative"))
+    }
+
     @Test func `what no pipeline names does nothing, and a warning says so`() throws {
         let reading = try read(
             "processors: {batch: }\n" + Self.two

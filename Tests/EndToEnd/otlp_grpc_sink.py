@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as traces
 
-from otlp_sink import KINDS, records
+from otlp_sink import KINDS, records, temporalities
 
 CODES = {
     "503": grpc.StatusCode.UNAVAILABLE, "429": grpc.StatusCode.RESOURCE_EXHAUSTED, "400": grpc.StatusCode.INVALID_ARGUMENT,
@@ -40,7 +40,8 @@ class Backend(traces.TraceServiceServicer, logs.LogsServiceServicer, metrics.Met
             is_taken = answer in ("200", "partial")
             line = {"path": self.path, "status": answer, "headers": dict(context.invocation_metadata()),
                     "peer": context.peer(), "client": context.auth_context().get("x509_common_name", [b""])[0].decode(),
-                    "seconds": context.time_remaining(), "records": records(self.path, request) if is_taken else []}
+                    "seconds": context.time_remaining(), "records": records(self.path, request) if is_taken else [],
+                    "temporalities": temporalities(self.path, request)}
             with open(self.file, "a") as file:
                 file.write(json.dumps(line) + "\n")
         if not is_taken:

@@ -1,16 +1,20 @@
 """A backend that takes OTLP over HTTP, with the official protobuf classes. Runs with the Python of .build/python.
 
-    otlp_sink.py PORT FILE [ANSWERS]
+    otlp_sink.py PORT[,PORT] FILE [ANSWERS] [--tls PORT:FOLDER]
 
-Each request that it takes becomes a line of FILE (JSON: signal, records, their ids or bodies, headers), before it is answered.
+Each request that it takes becomes a line of FILE (JSON: where it came, records, their ids or bodies, headers), before it is
+answered. The path's end says the signal. --tls: with certificate.pem and key.pem of FOLDER.
 ANSWERS, as `503:2,429,400,partial:3`, are given to the first requests, in that order, so many times each; a request that is
 answered otherwise than with 200 or a partial success leaves a line without records.
 """
 
+import argparse
 import gzip
 import http.server
 import json
-import sys
+import pathlib
+import ssl
+import threading
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
@@ -39,11 +43,24 @@ def records(path, request):
     return found
 
 
+def temporalities(path, request):
+    """What each metric's points count from, by name: `gauge`, `delta`, `cumulative`."""
+    if path != "/v1/metrics":
+        return {}
+    metric_list = [metric for each in request.resource_metrics for scope in each.scope_metrics for metric in scope.metrics]
+    found = {}
+    for metric in metric_list:
+        data = getattr(metric, metric.WhichOneof("data"))
+        found[metric.name] = ("", "delta", "cumulative")[getattr(data, "aggregation_temporality", 0)] or metric.WhichOneof("data")
+    return found
+
+
 class Backend(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        kind = KINDS[self.path]
+        signal = self.path[self.path.index("/v1/"):]
+        kind = KINDS[signal]
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -62,8 +79,8 @@ class Backend(http.server.BaseHTTPRequestHandler):
             response.partial_success.error_message = "one is not liked"
         elif answer != "200":
             status = int(answer)
-        line = {"path": self.path, "status": status, "headers": dict(self.headers.items()),
-                "records": records(self.path, request) if status == 200 else []}
+        line = {"path": self.path, "status": status, "headers": dict(self.headers.items()), "scheme": self.server.scheme,
+                "records": records(signal, request) if status == 200 else [], "temporalities": temporalities(signal, request)}
         with open(self.server.file, "a") as file:
             file.write(json.dumps(line) + "\n")
         content = json_format.MessageToJson(response).encode() if is_json else response.SerializeToString()
@@ -90,16 +107,34 @@ def with_base64(value):
     return [with_base64(each) for each in value] if isinstance(value, list) else value
 
 
-def main():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Backend)
+def serve(port, options, answers, folder=None):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Backend)
     server.daemon_threads = True
-    server.file = sys.argv[2]
-    server.answers = []
-    for part in sys.argv[3].split(",") if len(sys.argv) > 3 else []:
+    server.file, server.answers, server.scheme = options.file, answers, "https" if folder else "http"
+    if folder:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever).start()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("ports")
+    parser.add_argument("file")
+    parser.add_argument("answers", nargs="?", default="")
+    parser.add_argument("--tls")
+    options = parser.parse_args()
+    answers = []
+    for part in filter(None, options.answers.split(",")):
         name, _, count = part.partition(":")
-        server.answers += [name] * int(count or 1)
+        answers += [name] * int(count or 1)
+    for port in options.ports.split(","):
+        serve(int(port), options, answers)
+    if options.tls:
+        port, _, folder = options.tls.partition(":")
+        serve(int(port), options, answers, pathlib.Path(folder))
     print("listens", flush=True)
-    server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -60,4 +60,54 @@ import Testing
         let kept = indices(rules.select(from: try batch(ids))).count
         #expect((900...1100).contains(kept))
     }
+
+    /// A point of each: a gauge; of sums that rise, that fall, and of histograms a delta and a cumulative one.
+    func points() throws -> Batch {
+        var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
+        builder.begin(baseTime: 1)
+        func metric(_ kind: MetricKind, _ temporality: Temporality, rises: Bool = false) throws
+            -> Int
+        {
+            builder.beginMetric(
+                kind: kind, temporality: temporality, isMonotonic: rises, name: builder.ref("m"),
+                description: .none, unit: .none, scope: 0, hasMetadata: false)
+            let index = builder.endMetric()
+            return try #require(index)
+        }
+        builder.beginNumber(metric: try metric(.gauge, .unspecified), time: 1)
+        builder.number(.int(1))
+        _ = builder.endRecord()
+        for rises in [true, false] {
+            for temporality in [Temporality.delta, .cumulative] {
+                builder.beginNumber(metric: try metric(.sum, temporality, rises: rises), time: 1)
+                builder.number(.int(1))
+                _ = builder.endRecord()
+            }
+        }
+        for temporality in [Temporality.delta, .cumulative, .unspecified] {
+            builder.beginExponential(
+                metric: try metric(.exponentialHistogram, temporality), time: 1, count: 0, scale: 0,
+                zeroCount: 0)
+            _ = builder.endRecord()
+        }
+        return try Batch(builder.finish(sequence: 1))
+    }
+
+    @Test(arguments: [
+        (RecordRules.Temporality.any, Array(0..<8), [:]),
+        (.delta, [0, 1, 3, 4, 5], [ExclusionCause.filtered: 3]),
+        (.cumulative, [0, 2, 4, 6], [.filtered: 4]),
+    ])
+    func `of metrics what the backend cannot take is filtered`(
+        temporality: RecordRules.Temporality, kept: [Int], excluded: [ExclusionCause: Int]
+    ) throws {
+        var rules = RecordRules.everything
+        rules.temporality = temporality
+        let selection = rules.select(from: try points())
+        #expect(indices(selection) == kept)
+        #expect(selection.excluded == excluded)
+        #expect(rules.areEverything == (temporality == .any))
+        // Of other signals it says nothing.
+        #expect(indices(rules.select(from: try batch([1, 2]))) == [0, 1, 2, 3])
+    }
 }

@@ -164,6 +164,7 @@ extension AgentConfig {
     func rules(of exporter: String) -> RecordRules {
         let named = pipelines.filter { $0.value.exporters.contains(exporter) }
         var rules = RecordRules.everything
+        rules.temporality = exporters[exporter]?.settings.temporality ?? .any
         if named.isEmpty {
             if case .some(.some(let signals)) = environmentExporters[exporter] {
                 rules.signals = signals

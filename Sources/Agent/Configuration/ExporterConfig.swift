@@ -1,3 +1,5 @@
+internal import Export
+
 /// An exporter that may be there several times, as `exporters.TYPE` and `exporters.TYPE/NAME`: the closed set of
 /// their types. A new type is its settings in a file of its own, a case here, a line in `types`, and a line
 /// where `Exporters` makes it.
@@ -50,12 +52,15 @@ protocol ExporterSettings: Sendable, Equatable {
     static func keys(_ it: WritableKeyPath<AgentConfig, Self>) -> [String: ConfigSchema]
     /// What no single value shows, each with the key below the exporter's that it is about: "" is all of it.
     func mistakes(in config: AgentConfig) -> [(key: String, message: String)]
+    /// What the backend can take of metrics.
+    var temporality: RecordRules.Temporality { get }
     /// The batching that a pipeline's `batch` asks for, where the exporter's own keys (`isSet`) say nothing.
     mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool)
 }
 
 extension ExporterSettings {
     static var aliases: [String] { [] }
+    var temporality: RecordRules.Temporality { .any }
     func mistakes(in config: AgentConfig) -> [(key: String, message: String)] { [] }
     mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool) {}
 }

@@ -1,3 +1,5 @@
+package import Export
+
 /// Forwarding to a backend as OTLP over gRPC. Keys: `exporters.otlp_grpc` and `exporters.otlp_grpc/NAME`, also
 /// written `otlp`.
 package struct OTLPGRPCConfig: ExporterSettings {
@@ -36,6 +38,10 @@ package struct OTLPGRPCConfig: ExporterSettings {
     /// Key `sending_queue.batch.flush_timeout`, default 200 ms.
     package var flushInterval = Duration.milliseconds(200)
 
+    /// Key `temporality`, default `any`: what the backend can take of metrics; the rest is left out and counted as
+    /// filtered.
+    package var temporality = RecordRules.Temporality.any
+
     /// The defaults, without an endpoint.
     package init() {}
 
@@ -52,6 +58,7 @@ package struct OTLPGRPCConfig: ExporterSettings {
             ("tls.insecure_skip_verify", "\(skipsVerification)"),
             ("mark_hops", "\(marksHops)"),
             ("compression", compression.rawValue),
+            ("temporality", temporality.rawValue),
             ("timeout", Quantity.duration(timeout)),
             ("retry_on_failure.initial_interval", Quantity.duration(retryInitial)),
             ("retry_on_failure.max_interval", Quantity.duration(retryLongest)),
@@ -105,23 +112,28 @@ package struct OTLPGRPCConfig: ExporterSettings {
             },
             "tls": .section(tls(it)),
             "mark_hops": .flag(it.appending(path: \.marksHops)),
+            "temporality": .choice(it.appending(path: \.temporality)),
             "compression": .choice(it.appending(path: \.compression)),
             "headers": .headers(it.appending(path: \.headers)),
             "timeout": .duration(
                 it.appending(path: \.timeout), .milliseconds(100)...(.seconds(600))),
-            "retry_on_failure": .section([
-                "initial_interval": .duration(
-                    it.appending(path: \.retryInitial), .milliseconds(10)...(.seconds(3600))),
-                "max_interval": .duration(
-                    it.appending(path: \.retryLongest), .milliseconds(10)...(.seconds(3600))),
-            ]),
-            "sending_queue": .section([
-                "batch": .section([
-                    "max_size": .number(it.appending(path: \.batchRecordsMax), 1...65_536),
-                    "flush_timeout": .duration(
-                        it.appending(path: \.flushInterval), .milliseconds(1)...(.seconds(60))),
-                ])
-            ]),
+            "retry_on_failure": .section(
+                [
+                    "initial_interval": .duration(
+                        it.appending(path: \.retryInitial), .milliseconds(10)...(.seconds(3600))),
+                    "max_interval": .duration(
+                        it.appending(path: \.retryLongest), .milliseconds(10)...(.seconds(3600))),
+                ].merging(ConfigSchema.uselessInRetry)),
+            "sending_queue": .section(
+                [
+                    "batch": .section(
+                        [
+                            "max_size": .number(it.appending(path: \.batchRecordsMax), 1...65_536),
+                            "flush_timeout": .duration(
+                                it.appending(path: \.flushInterval),
+                                .milliseconds(1)...(.seconds(60))),
+                        ].merging(ConfigSchema.uselessInBatch))
+                ].merging(ConfigSchema.uselessInQueue)),
             "keepalive": .accepted(
                 why:
                     "a connection over which nothing comes is let go of with the call that got no answer"

@@ -1,3 +1,5 @@
+package import Export
+
 /// Forwarding to a backend as OTLP over HTTP. Keys: `exporters.otlp_http` and `exporters.otlp_http/NAME`, also
 /// written `otlphttp`.
 package struct OTLPHTTPConfig: ExporterSettings {
@@ -68,6 +70,10 @@ package struct OTLPHTTPConfig: ExporterSettings {
     /// when it comes back.
     package var marksHops = true
 
+    /// Key `temporality`, default `any`: what the backend can take of metrics; the rest is left out and counted as
+    /// filtered.
+    package var temporality = RecordRules.Temporality.any
+
     /// The defaults, without an endpoint.
     package init() {}
 
@@ -91,6 +97,7 @@ package struct OTLPHTTPConfig: ExporterSettings {
             ("metrics_endpoint", metricsEndpoint?.shown ?? ""),
             ("encoding", encoding.rawValue),
             ("compression", compression.rawValue),
+            ("temporality", temporality.rawValue),
             ("timeout", Quantity.duration(timeout)),
             ("retry_on_failure.initial_interval", Quantity.duration(retryInitial)),
             ("retry_on_failure.max_interval", Quantity.duration(retryLongest)),

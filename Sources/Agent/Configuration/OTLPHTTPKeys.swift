@@ -38,6 +38,7 @@ extension OTLPHTTPConfig {
                 return ProxyAddress(text) != nil
             },
             "mark_hops": .flag(it.appending(path: \.marksHops)),
+            "temporality": .choice(it.appending(path: \.temporality)),
             "auth": .refused(why: "there are no extensions; write the header under headers"),
             "profiles_endpoint": .accepted(why: "profiles are no signal of this agent"),
         ].merging(
