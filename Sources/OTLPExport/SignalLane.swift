@@ -11,19 +11,26 @@ struct RequestPart {
     let records: Int
     /// Before its first record.
     let begin: AnsweredPlace
-    /// Behind its last record; nil if the rest of the batch's are in the next request.
+    /// Behind its last record; nil if the rest of the batch's are in the next request, and where they begin is not known.
     let end: AnsweredPlace?
     /// Records of the same part that were refused in a request before.
     var refusedBefore = 0
 
     /// The first so many records, and the others.
     func split(at count: Int) -> (RequestPart, RequestPart) {
-        (
-            RequestPart(ticket: ticket, records: count, begin: begin, end: nil),
+        let middle = place(behind: count)
+        return (
+            RequestPart(ticket: ticket, records: count, begin: begin, end: middle),
             RequestPart(
-                ticket: ticket, records: records - count, begin: begin, end: end,
+                ticket: ticket, records: records - count, begin: middle ?? begin, end: end,
                 refusedBefore: refusedBefore)
         )
+    }
+
+    /// Behind so many of its records; nil where others stand between them, so that counting does not tell.
+    private func place(behind count: Int) -> AnsweredPlace? {
+        guard let end, Int(end.index) - Int(begin.index) == records else { return nil }
+        return AnsweredPlace(offset: end.offset, index: begin.index + UInt32(count))
     }
 }
 

@@ -77,20 +77,22 @@ class Taken:
 class FaultyBackend:
     """Listens on a port of 127.0.0.1, over TLS if there is a context."""
 
-    def __init__(self, random, context=None):
+    fate_weights = FATES
+    # The fate of what is refused for good, and of what may come again.
+    refused, unavailable = "400", "503"
+
+    def __init__(self, random, context=None, handler=None):
         self.random = random
         self.is_calm = False
+        # What the agent did that the protocol forbids.
+        self.problems = []
+        # Answers that came after it had stopped to wait, as far as it says so.
+        self.late = 0
         # Guards what follows.
         self.lock = threading.Lock()
         self.requests = []
         self.fates = collections.Counter()
-        backend = self
-
-        class Handler(_Handler):
-            pass
-
-        Handler.backend = self
-        self.server = _Server(("127.0.0.1", 0), Handler)
+        self.server = _Server(("127.0.0.1", 0), type("Handler", (handler or _Handler,), {"backend": self}))
         if context:
             self.server.socket = context.wrap_socket(
                 self.server.socket, server_side=True, do_handshake_on_connect=False)
@@ -99,9 +101,10 @@ class FaultyBackend:
 
     def draw(self):
         with self.lock:
-            fate = "ok" if self.is_calm else self.random.choices(list(FATES), list(FATES.values()))[0]
-            if fate == "400" and self.fates["400"] == REJECTED_MAX:
-                fate = "503"
+            weights = self.fate_weights
+            fate = "ok" if self.is_calm else self.random.choices(list(weights), list(weights.values()))[0]
+            if fate == self.refused and self.fates[fate] == REJECTED_MAX:
+                fate = self.unavailable
             self.fates[fate] += 1
             return fate
 
@@ -217,19 +220,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         taken.is_answered = True
 
     def _reset(self):
-        """Ends the connection by a reset."""
         self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Beside all objects that hold the socket, so that TLS does not say goodbye either.
-        os.close(self.connection.detach())
+        reset(self.connection)
 
     def log_message(self, *_):
         pass
 
 
-def certificate(folder):
+def reset(connection):
+    """Ends a connection by a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Beside all objects that hold the socket, so that TLS does not say goodbye either.
+    os.close(connection.detach())
+
+
+def certificate(folder, name):
     """A context for a server of 127.0.0.1, and the file of the authority that vouches for it."""
-    key, file = folder / "backend.key", folder / "backend.pem"
+    key, file = folder / f"{name}.key", folder / f"{name}.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-subj", "/CN=backend", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", file],

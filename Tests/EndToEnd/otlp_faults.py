@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""OTLP from end to end with everything that can go wrong: backends with every fault (faulty_backend.py), with and
-without TLS, and an agent that is killed again and again, while senders of OTLP and producers of our own wire send
+"""OTLP from end to end with everything that can go wrong: backends with every fault, over HTTP (faulty_backend.py) and gRPC
+(faulty_grpc_backend.py), with and without TLS, and an agent that is killed again and again, while senders of OTLP and producers of our own wire send
 numbered records. Then holds, by the log as the witness reads it and by what the backends wrote down, that every record
 is at each backend, in `rejected/` or counted as partially rejected, and that each one that came twice had a reason.
 
@@ -14,6 +14,7 @@ import argparse
 import collections
 import gzip
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -33,12 +34,17 @@ sys.path[:0] = [str(HERE), str(ROOT / "Tests/Witness")]
 from batch_reader import read_batch  # noqa: E402
 from crash import Wrong  # noqa: E402
 from faulty_backend import PROTOBUF, REQUESTS, FaultyBackend, certificate, numbers  # noqa: E402
+from faulty_grpc_backend import FaultyCalls  # noqa: E402
 from segment_reader import Log  # noqa: E402
 from test_otlp_intake import free_port  # noqa: E402
 
 # Our own wire's records are numbered from 1, those of OTLP from here, each signal in a range of its own.
 BASES = {"traces": 1 << 40, "logs": 2 << 40, "metrics": 3 << 40}
+KINDS = {"otlp_http": FaultyBackend, "otlp_grpc": FaultyCalls}
 WAYS = ("plain", "tls")
+# Fates of requests that are taken, with an answer and without.
+TAKEN = ("ok", "slow", "partial", "goodbye")
+UNANSWERED = ("reset after", "stream reset after", "half an answer", "stall")
 RECORDS = 30
 PRODUCERS = 2
 PAUSE = 0.05
@@ -142,10 +148,10 @@ class Faults:
         self.ingest = self.folder / "ingest.sock"
         self.deaths, self.agent = [], None
         self.backends = {}
-        for way in WAYS:
-            context, authority = certificate(self.folder) if way == "tls" else (None, "")
-            backend = FaultyBackend(random.Random(self.random.random()), context)
-            self.backends[f"otlp_http/{way}"] = backend
+        for kind, way in itertools.product(KINDS, WAYS):
+            context, authority = certificate(self.folder, kind) if way == "tls" else (None, "")
+            backend = KINDS[kind](random.Random(self.random.random()), context)
+            self.backends[f"{kind}/{way}"] = backend
             backend.authority = str(authority)
         self.configure()
 
@@ -328,13 +334,15 @@ class Faults:
         backend = self.backends[name]
         answered, broken, rejected, partial = (collections.Counter() for _ in range(4))
         for request in backend.requests:
-            if request.fate in ("ok", "slow", "partial") and request.is_answered:
+            if request.fate in TAKEN and request.is_answered:
                 answered.update(request.numbers)
-            elif request.fate in ("ok", "slow", "reset after", "half an answer", "stall"):
+            elif request.fate in TAKEN + UNANSWERED:
                 broken.update(request.numbers)
-            elif request.fate == "400":
+            elif request.fate == backend.refused:
                 rejected.update(request.numbers)
             partial.update(request.numbers[: request.partial])
+        if backend.problems:
+            raise Wrong(f"{name}: {len(backend.problems)} times the agent broke the protocol: {backend.problems[:5]}")
         kept = self.read_rejected(name)
         if unknown := kept - rejected:
             raise Wrong(f"{name}: {unknown.total()} records are in rejected/ that were never refused")
@@ -346,7 +354,7 @@ class Faults:
         strange = [number for number, count in twice.items() if count > len(log.get(number, ())) + unheard[number]]
         if strange:
             raise Wrong(f"{name}: {len(strange)} records were answered more often than they are in the log, without a reason: "
-                        f"{strange[:5]}")
+                        f"{strange[:5]}\n{self.history(name, strange[0], len(log.get(strange[0], ())))}")
         lost = figures["lost"].get("rejected", 0)
         if figures["delivered"] + lost != stored or set(figures["lost"]) - {"rejected"}:
             raise Wrong(f"{name}: {stored} records are stored, the figures are {json.dumps(figures)}")
@@ -357,9 +365,18 @@ class Faults:
             "requests": len(backend.requests), "fates": dict(backend.fates), "rejected_kept": kept.total(),
             "partially_rejected": partial.total(), "copies_too_many": sum(
                 max(0, copies[number] + kept[number] - len(places)) for number, places in log.items()),
-            "answer_broken": broken.total(),
+            "answer_broken": broken.total(), "answers_late": backend.late,
             "answer_lost_in_a_death": sum(max(0, twice[number] - len(places)) for number, places in log.items()),
         }
+
+    def history(self, name, number, places):
+        """What a backend saw of a record, to be read."""
+        lines = [f"record {number} is {places} times in the log; deaths: {[death[name] for death in self.deaths]}"]
+        for index, request in enumerate(self.backends[name].requests):
+            if number in request.numbers:
+                lines.append(f"request {index}: {request.fate}, {len(request.numbers)} of {request.signal}, the record is "
+                             f"{request.numbers.index(number)}, answered: {request.is_answered}")
+        return "\n".join(lines)
 
     def unheard(self, name):
         """The records whose answer a death may have taken: of each signal those of the request that was the last."""
@@ -376,7 +393,7 @@ class Faults:
         that was killed and sent the request again."""
         found, folder = collections.Counter(), self.state / "rejected" / name.replace("/", "-")
         for reason in sorted(folder.glob("*.reason")):
-            if "answered 400" not in reason.read_text():
+            if f"answered {self.backends[name].refused}" not in reason.read_text():
                 raise Wrong(f"{reason} says {reason.read_text()}")
             path = next(each for each in folder.glob(f"{reason.stem}.*") if each != reason)
             kind = next(each for each in BASES if f".{each}." in path.name)

@@ -17,6 +17,18 @@ extension `An exporter of OTLP` {
         }
     }
 
+    private func ids(_ request: OutgoingRequest, _ encoding: OTLPEncoding) throws -> [SpanID] {
+        var decoder = OTLPDecoder()
+        let found = try decoder.decode(
+            request.body.span.bytes, signal: .traces, encoding: encoding,
+            producer: ID128(high: 0, low: 1), sequence: 1)
+        var ids: [SpanID] = []
+        for batch in found.batches {
+            for case .span(let span) in try Batch(batch.payload).records { ids.append(span.spanID) }
+        }
+        return ids
+    }
+
     @Test(arguments: [OTLPEncoding.protobuf, .json])
     func `a request that is too large is taken apart, and never sent again at its size`(
         _ encoding: OTLPEncoding
@@ -37,21 +49,38 @@ extension `An exporter of OTLP` {
         let refused = exporting.sender.refused.map(\.body)
         #expect(Set(refused).count == refused.count)
         #expect(Set(refused).isDisjoint(with: exporting.sender.accepted.map(\.body)))
-        var spans: [SpanID] = []
-        var decoder = OTLPDecoder()
-        for request in exporting.sender.accepted {
-            let found = try decoder.decode(
-                request.body.span.bytes, signal: .traces, encoding: encoding,
-                producer: ID128(high: 0, low: 1), sequence: 1)
-            for batch in found.batches {
-                for case .span(let span) in try Batch(batch.payload).records {
-                    spans.append(span.spanID)
-                }
-            }
-        }
+        let spans = try exporting.sender.accepted.flatMap { try ids($0, encoding) }
         let wanted = [300, 1, 77, 500].flatMap { (1...$0).map { SpanID(rawValue: UInt64($0)) } }
         #expect(spans == wanted)
         #expect(exporting.exporter.details["split_requests"] != nil)
+    }
+
+    @Test func `what a death amid the parts of a request had answered does not come again`() throws
+    {
+        var exporting = try Exporting { $0.isCompressed = false }
+        defer { remove(exporting) }
+        try exporting.resume()
+        for count in [5, 300] { try exporting.take(spans: count) }
+        let limit = limited(to: 4_000)
+        var left = 2
+        exporting.sender.decide = { request in
+            let answer = limit(request)
+            guard answer == ScriptedSender.taken else { return answer }
+            // The third part has no answer any more.
+            left -= 1
+            return left >= 0 ? answer : .failed("it is gone")
+        }
+        for _ in 0..<10 { exporting.step(stopping: true) }
+        let before = exporting.sender.accepted.count
+        #expect(before == 2)
+        try exporting.resume()
+        exporting.sender.decide = limit
+        for count in [5, 300] { try exporting.take(spans: count) }
+        for _ in 0..<50 where !exporting.step(stopping: true).isDone {}
+        #expect(exporting.sender.accepted.count > before)
+        #expect(exporting.ledger.counts[.delivered] == 305)
+        let spans = try exporting.sender.accepted.flatMap { try ids($0, .protobuf) }
+        #expect(spans == [5, 300].flatMap { (1...$0).map { SpanID(rawValue: UInt64($0)) } })
     }
 
     @Test func `one record that is too large is refused for good, and the others arrive`() throws {
