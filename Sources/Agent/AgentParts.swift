@@ -26,7 +26,7 @@ final class AgentParts: Sendable {
     private let descriptors = ThisProcess.raiseDescriptorLimit()
     private let intakeProgress: IntakeProgress
     /// After a start clients and exporters come first.
-    private static let settleDelay = Duration.seconds(2)
+    private static let settleDelay = Duration.seconds(1)
     private let socketWatch: SocketWatch
     private let receivers: Receivers
     /// Key `receivers.codex.enabled` as it was at the start.

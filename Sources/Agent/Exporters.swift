@@ -233,12 +233,16 @@ final class Exporters: Sendable {
     func run(until stop: ThreadService.Stop) {
         var seen = LogOffset(rawValue: 0)
         while !stop.isRaised {
-            if log.waitForCommit(beyond: seen, until: nil, unless: { stop.isRaised }) {
+            let hasGrown = log.waitForCommit(
+                beyond: seen, until: nil, unless: { stop.isRaised })
+            let runners = running.withLock { $0.map(\.runner) }
+            if hasGrown {
                 seen = log.committed
-                for one in running.withLock({ $0 }) { one.runner.wake() }
+                for runner in runners { runner.wake() }
             }
             // A busy log commits thousands of times a second.
-            if stop.wait(atMost: Self.wakeRest) { break }
+            let rest = runners.map(\.restNanoseconds).min().map { Duration.nanoseconds(Int64($0)) }
+            if stop.wait(atMost: max(rest ?? .zero, Self.wakeRest)) { break }
         }
         let all = running.withLock { running in
             defer { running = [] }

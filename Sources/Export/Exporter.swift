@@ -111,6 +111,9 @@ package protocol Exporter: AnyObject {
     var wantsBatch: Bool { get }
     /// Further facts for `status`.
     var details: [String: String] { get }
+    /// How long after a look at the log what is new there may wait for the next one: what is sent together by time
+    /// need not be fetched one by one.
+    var restNanoseconds: UInt64 { get }
     /// Called once, before anything else.
     func resume(_ resumption: ExportResumption)
     /// Takes a batch. Does not block.
@@ -129,4 +132,7 @@ package protocol Exporter: AnyObject {
 extension Exporter {
     /// Most keep nothing until then.
     package func didSave(upTo ticket: ExportLedger.Ticket?) {}
+
+    /// Most send at once.
+    package var restNanoseconds: UInt64 { 0 }
 }

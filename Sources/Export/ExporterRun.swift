@@ -30,6 +30,9 @@ package struct ExporterRun {
     /// What was wrong with the saved cursor, nil if nothing.
     let cursorProblem: String?
 
+    /// How long the last turn's end may be behind before new records are looked for.
+    let restNanoseconds: UInt64
+
     private let rules: RecordRules
     private let source: any ExportSource
     private let exporter: any Exporter
@@ -61,6 +64,7 @@ package struct ExporterRun {
         self.rules = rules
         self.source = source
         self.exporter = exporter
+        restNanoseconds = exporter.restNanoseconds
         self.store = store
         self.time = time
         snapshot = ExporterSnapshot(name: name)

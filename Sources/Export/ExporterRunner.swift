@@ -21,6 +21,9 @@ package final class ExporterRunner: Sendable {
 
     private struct Signals {
         var isAwake = false
+        /// New records wait until it looks by itself.
+        var isResting = false
+        var restNanoseconds: UInt64 = 0
         /// The cursor was loaded, or could not be.
         var wasOpened = false
         var stopDeadline: UInt64?
@@ -95,8 +98,17 @@ package final class ExporterRunner: Sendable {
         _ = signals.wait(until: limit) { $0.wasOpened ? true : nil }
     }
 
-    /// The log has grown: look at once. Cheap, and never blocks for long.
-    package func wake() { signals.update { $0.isAwake = true } }
+    /// The log has grown: look soon. Cheap, and never blocks for long.
+    package func wake() {
+        let isResting = signals.withLock { signals in
+            signals.isAwake = true
+            return signals.isResting
+        }
+        if !isResting { signals.update { _ in } }
+    }
+
+    /// How long new records may wait for the next look at the log.
+    package var restNanoseconds: UInt64 { signals.withLock { $0.restNanoseconds } }
 
     /// How it is, at most one turn old.
     package var snapshot: ExporterSnapshot { shown.withLock { $0 } }
@@ -128,7 +140,11 @@ package final class ExporterRunner: Sendable {
                     name: name, startAt: startAt, rules: rules, source: makeSource(),
                     exporter: makeExporter(), store: makeStore(), time: time)
                 shown.withLock { $0 = run.snapshot }
-                signals.update { $0.wasOpened = true }
+                let rest = run.restNanoseconds
+                signals.update { signals in
+                    signals.wasOpened = true
+                    signals.restNanoseconds = rest
+                }
                 if let problem = run.cursorProblem {
                     let place = startAt == .end ? "the log's end" : "the oldest record that is kept"
                     logger.warning(
@@ -160,7 +176,9 @@ package final class ExporterRunner: Sendable {
                 announce(state)
             }
             shown.withLock { $0 = run.snapshot }
-            if idle > 0 { sleep(nanoseconds: min(idle, Self.pollNanoseconds)) }
+            if idle > 0 {
+                sleep(nanoseconds: min(idle, Self.pollNanoseconds), atLeast: run.restNanoseconds)
+            }
         }
         let limit = stopDeadline ?? 0
         while let idle = run.stopTurn(), Clocks.monotonic() < limit {
@@ -190,8 +208,15 @@ package final class ExporterRunner: Sendable {
         _ = signals.wait(until: until) { _ -> Bool? in nil }
     }
 
-    private func sleep(nanoseconds: UInt64) {
-        let until = Clocks.monotonic() &+ nanoseconds
+    /// `atLeast`: so long nobody's `wake` is heard.
+    private func sleep(nanoseconds: UInt64, atLeast rest: UInt64 = 0) {
+        let now = Clocks.monotonic()
+        let until = now &+ nanoseconds
+        if rest > 0 {
+            signals.withLock { $0.isResting = true }
+            _ = signals.wait(until: min(until, now &+ rest)) { $0.stopDeadline == nil ? nil : true }
+            signals.withLock { $0.isResting = false }
+        }
         _ = signals.wait(until: until) { signals -> Bool? in
             guard signals.isAwake || signals.stopDeadline != nil else { return nil }
             signals.isAwake = false

@@ -15,6 +15,7 @@ package final class OTLPExporter: Exporter {
     /// Records that are looked at together: a request ends between them.
     private static let chunk = 1024
     private static let waitNanoseconds: UInt64 = 20_000_000
+    private static let restNanosecondsMax: UInt64 = 50_000_000
 
     private struct Arrival: Sendable {
         let signal: OTLPSignal
@@ -57,6 +58,10 @@ package final class OTLPExporter: Exporter {
 
     package var wantsBatch: Bool {
         answered.hasRoom && lanes.reduce(0) { $0 + $1.bytes } < Self.bytesMax
+    }
+
+    package var restNanoseconds: UInt64 {
+        min(nanoseconds(of: configuration.flushInterval) / 4, Self.restNanosecondsMax)
     }
 
     package var details: [String: String] {

@@ -13,6 +13,7 @@ import CSystemIO
 final class HeldDirectory: Sendable {
     private let descriptor: FileDescriptor
     private let path: String
+    private let identity = KnownIdentity()
 
     /// The directory at a path.
     init(_ path: String) throws(SystemError) {
@@ -62,7 +63,7 @@ final class HeldDirectory: Sendable {
     }
 
     func isNamed() throws(SystemError) -> Bool {
-        try descriptor.isNamed(path, following: true)
+        try identity.isNamed(path, following: true, descriptor)
     }
 
     func space() throws(SystemError) -> StorageSpace {

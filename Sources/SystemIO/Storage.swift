@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A file system's size and what of it is free for us, in bytes.
 package struct StorageSpace: Sendable, Equatable {
     /// All of it.
@@ -166,6 +168,7 @@ package struct DirectoryStorage: Storage {
 final class RealFile: StorageFile {
     private let descriptor: FileDescriptor
     private let path: String
+    private let identity = KnownIdentity()
 
     init(_ descriptor: consuming FileDescriptor, path: String) {
         self.descriptor = descriptor
@@ -197,20 +200,31 @@ final class RealFile: StorageFile {
     func forget(_ range: Range<UInt64>) { descriptor.forget(range) }
 
     func isNamed() throws(SystemError) -> Bool {
-        try descriptor.isNamed(path, following: false)
+        try identity.isNamed(path, following: false, descriptor)
     }
 }
 
-extension FileDescriptor {
-    /// Whether a path leads to what is open here. True if that cannot be looked up.
-    borrowing func isNamed(_ path: String, following: Bool) throws(SystemError) -> Bool {
+/// Which file a descriptor is of: looked up once, for it stays the same.
+final class KnownIdentity: Sendable {
+    private let known = Mutex<FileFacts?>(nil)
+
+    /// Whether a path leads to what is open. True if that cannot be looked up.
+    func isNamed(_ path: String, following: Bool, _ descriptor: borrowing FileDescriptor)
+        throws(SystemError) -> Bool
+    {
         let named: FileFacts
         do {
             named = try Files.facts(path, following: following)
         } catch {
             return !error.isNotFound
         }
-        let own = try Files.facts(self)
+        let own: FileFacts
+        if let found = known.withLock({ $0 }) {
+            own = found
+        } else {
+            own = try Files.facts(descriptor)
+            known.withLock { $0 = own }
+        }
         return (own.device, own.inode) == (named.device, named.inode)
     }
 }

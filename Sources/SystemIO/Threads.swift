@@ -60,9 +60,10 @@ package final class Monitor<State>: @unchecked Sendable {
     /// Runs `body` with the lock held, then wakes all that wait.
     package func update<Result>(_ body: (inout State) -> Result) -> Result {
         cxt_monitor_lock(monitor)
+        // Who is woken while the lock is held goes to sleep again on it.
         defer {
-            cxt_monitor_wake_all(monitor)
             cxt_monitor_unlock(monitor)
+            cxt_monitor_wake_all(monitor)
         }
         return body(&state)
     }

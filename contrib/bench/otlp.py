@@ -22,9 +22,11 @@ SINK_PORT, PEER_PORT, PEER_GRPC_PORT = 14_400, 14_318, 14_317
 CONFIGURATION = """exporters:
   journald: {enabled: false}
   otlp_http/sink: {endpoint: "http://127.0.0.1:%d", compression: gzip}
-receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:%d"}}}}
+receivers: {otlp: {protocols: {http: {endpoint: "127.0.0.1:%d"}, grpc: {endpoint: "127.0.0.1:%d"}}}}
 """
-OWN_PORT = 14_319
+OWN_PORT, OWN_GRPC_PORT = 14_319, 14_320
+BINARY, TEXT, GRPC = "application/x-protobuf", "application/json", "application/grpc"
+PATHS = {GRPC: "/opentelemetry.proto.collector.trace.v1.TraceService/Export"}
 
 
 def peer_program():
@@ -42,7 +44,7 @@ class Peer:
     """rotel, from OTLP to the sink."""
 
     def __init__(self, program):
-        self.program, self.port = program, PEER_PORT
+        self.program, self.port, self.grpc_port = program, PEER_PORT, PEER_GRPC_PORT
 
     def __enter__(self):
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="cxt-bench-"))
@@ -73,14 +75,15 @@ class Peer:
 class Own(Agent):
     """Our agent, from OTLP through its log to the sink."""
 
-    port = OWN_PORT
+    port, grpc_port = OWN_PORT, OWN_GRPC_PORT
 
     def __init__(self, tools):
-        super().__init__(tools, CONFIGURATION % (SINK_PORT, OWN_PORT))
+        super().__init__(tools, CONFIGURATION % (SINK_PORT, OWN_PORT, OWN_GRPC_PORT))
 
     def __enter__(self):
         super().__enter__()
         wait_for_port(OWN_PORT, self.process)
+        wait_for_port(OWN_GRPC_PORT, self.process)
         return self
 
 
@@ -125,7 +128,8 @@ def settled(receiver, sink, before, spans):
 def run(tools, receiver, sink, series, plan):
     """One load, and what it cost the receiver."""
     requests, content, spans, count, rate = plan
-    line = [tools.otlp_load, str(receiver.port), "/v1/traces", content, str(requests), "4"]
+    port = receiver.grpc_port if content == GRPC else receiver.port
+    line = [tools.otlp_load, str(port), PATHS.get(content, "/v1/traces"), content, str(requests), "4"]
 
     def send(count, rate=0):
         done = subprocess.run([*line, str(count), str(rate)], capture_output=True, text=True, timeout=600)
@@ -159,11 +163,12 @@ def measure(tools, report, quick):
         files[name] = tools.scratch / f"requests-{name}"
         size = otlp_requests.write(files[name], coding, 64, spans) / spans
         report.note(f"(h) {name}: {size:.0f} bytes a span in")
-    binary, text, million = "application/x-protobuf", "application/json", 200_000 if quick else 1_000_000
+    million = 200_000 if quick else 1_000_000
     plans = {
-        "protobuf, 512 a request": (files["512"], binary, 512, million // 512, 0),
-        "protobuf, 64 a request, 20,000 spans/s": (files["64"], binary, 64, million // 5 // 64, 20_000),
-        "JSON, 512 a request": (files["json"], text, 512, million // 4 // 512, 0),
+        "protobuf, 512 a request": (files["512"], BINARY, 512, million // 512, 0),
+        "protobuf, 64 a request, 20,000 spans/s": (files["64"], BINARY, 64, million // 5 // 64, 20_000),
+        "gRPC, 512 a request": (files["512"], GRPC, 512, million // 512, 0),
+        "JSON, 512 a request": (files["json"], TEXT, 512, million // 4 // 512, 0),
     }
     sink, found = Sink(sink_program), {}
     try:
@@ -176,7 +181,7 @@ def measure(tools, report, quick):
         sink.end()
     for name, plan in plans.items():
         own, other = found[name, "own"], found[name, "peer"]
-        bar = ("<=", 0.4) if plan[1] == binary else None
+        bar = ("<=", 0.4) if plan[1] == BINARY else None
         report.add(SECTION, f"CPU, {name}", "CPU-s/M spans", own["cpu"], against="rotel", limit=other["cpu"], ratio_bar=bar)
         report.add(SECTION, f"peak memory, {name}", "MB", own["peak"], against="rotel", limit=other["peak"],
                    ratio_bar=("<=", 0.5))

@@ -34,7 +34,10 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     private var keepsAlive = true
     private var body = ByteBuffer()
     private var held: HeldBytes
-    private var deadline: Scheduled<Void>?
+    /// When it is late; nil while nothing is waited for.
+    private var deadline: NIODeadline?
+    /// Looks whether it is late, at that time or before it: most requests need none of their own.
+    private var look: (at: NIODeadline, task: Scheduled<Void>)?
     private var context: ChannelHandlerContext?
     /// How the request before the end of its head, or none, wanted its answer.
     private var encoding = OTLPEncoding.protobuf
@@ -63,7 +66,7 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
-        deadline?.cancel()
+        look?.task.cancel()
         letGoOfBody()
         registry.remove(number: number)
     }
@@ -177,7 +180,7 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     private func store(_ plan: HTTPRequestPlan) {
         state = .storing(plan.encoding)
         // The log has its own limits; whoever waits for it is bounded by them.
-        deadline?.cancel()
+        deadline = nil
         // The next request may begin before this one is dealt with.
         let whole = body
         body = ByteBuffer()
@@ -279,13 +282,24 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     // MARK: Time
 
     private func watch(_ limit: Duration) {
-        deadline?.cancel()
-        deadline = context?.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) {
-            self.late()
+        let end = NIODeadline.now() + TimeAmount(limit)
+        deadline = end
+        if let look, look.at <= end { return }
+        lookAgain(at: end)
+    }
+
+    private func lookAgain(at time: NIODeadline) {
+        look?.task.cancel()
+        look = context.map { context in
+            let loop = context.eventLoop.assumeIsolated()
+            return (time, loop.scheduleTask(deadline: time) { self.lookWhetherLate() })
         }
     }
 
-    private func late() {
+    private func lookWhetherLate() {
+        look = nil
+        guard let deadline else { return }
+        if deadline > NIODeadline.now() { return lookAgain(at: deadline) }
         switch state {
         case .receiving, .refusing:
             refuse(

@@ -40,15 +40,19 @@ struct HTTPRules: Sendable, Equatable {
     /// Names of this host that nobody else can have.
     static let loopbackHosts: Set<String> = ["localhost", "127.0.0.1", "[::1]"]
 
-    private static let paths: [String: OTLPSignal] = [
-        "/v1/traces": .traces, "/v1/logs": .logs, "/v1/metrics": .metrics,
+    private static func signal(_ path: Substring.UTF8View) -> OTLPSignal? {
+        for (known, signal) in paths where path.elementsEqual(known.utf8) { return signal }
+        return nil
+    }
+
+    private static let paths: [(String, OTLPSignal)] = [
+        ("/v1/traces", .traces), ("/v1/logs", .logs), ("/v1/metrics", .metrics),
     ]
 
     /// What to do with a request that has this head.
     func plan(_ head: HTTPRequestHead) throws(HTTPRefusal) -> HTTPRequestPlan {
         try checkOrigin(head)
-        let path = head.uri.prefix { $0 != "?" }
-        guard let signal = Self.paths[String(path)] else {
+        guard let signal = Self.signal(head.uri.utf8.prefix { $0 != UInt8(ascii: "?") }) else {
             throw HTTPRefusal(
                 status: .notFound,
                 message: "no such path; there are /v1/traces, /v1/logs and /v1/metrics")
@@ -100,17 +104,18 @@ struct HTTPRules: Sendable, Equatable {
         return String(host.prefix { $0 != ":" })
     }
 
+    private static let mediaTypes: [(String, OTLPEncoding)] = [
+        ("application/x-protobuf", .protobuf), ("application/json", .json),
+        ("application/protobuf", .protobuf),
+    ]
+
     private func encoding(_ head: HTTPRequestHead) throws(HTTPRefusal) -> OTLPEncoding {
         let type = head.headers["content-type"].first ?? ""
-        let media = type.prefix { $0 != ";" }.trimmingSpaces.lowercased()
-        switch media {
-        case "application/x-protobuf", "application/protobuf": return .protobuf
-        case "application/json": return .json
-        default:
-            throw HTTPRefusal(
-                status: .unsupportedMediaType,
-                message: "Content-Type must be application/x-protobuf or application/json")
-        }
+        let media = type.utf8.prefix { $0 != UInt8(ascii: ";") }
+        for (known, encoding) in Self.mediaTypes where media.isToken(known) { return encoding }
+        throw HTTPRefusal(
+            status: .unsupportedMediaType,
+            message: "Content-Type must be application/x-protobuf or application/json")
     }
 
     private func isGzip(_ head: HTTPRequestHead) throws(HTTPRefusal) -> Bool {
@@ -123,9 +128,15 @@ struct HTTPRules: Sendable, Equatable {
     }
 }
 
-extension Substring {
-    fileprivate var trimmingSpaces: String {
-        String(
-            drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+extension Substring.UTF8View {
+    /// Whether it is this token, which is in lower case, with whatever case and blanks around it.
+    fileprivate func isToken(_ token: String) -> Bool {
+        var rest = self
+        while let byte = rest.last, byte == 0x20 || byte == 0x09 { rest.removeLast() }
+        while let byte = rest.first, byte == 0x20 || byte == 0x09 { rest.removeFirst() }
+        return rest.elementsEqual(token.utf8) { byte, lower in
+            let isUpper = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+            return (isUpper ? byte | 0x20 : byte) == lower
+        }
     }
 }

@@ -85,8 +85,10 @@ final class ProtocolChoice: ChannelInboundHandler, RemovableChannelHandler, OTLP
                         intake: intake, rules: GRPCRules(hosts: hosts), peer: peer,
                         registry: registry, number: number, goodbye: goodbye))
             } else {
+                // The headers of answers are this program's own.
                 try operations.configureHTTPServerPipeline(
-                    withPipeliningAssistance: true, withErrorHandling: false)
+                    withPipeliningAssistance: true, withErrorHandling: false,
+                    withOutboundHeaderValidation: false)
                 let rules = HTTPRules(bodyBytesMax: registry.limits.bodyBytesMax, hosts: hosts)
                 try operations.addHandler(
                     HTTPHandler(
