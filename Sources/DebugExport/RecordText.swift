@@ -171,7 +171,9 @@ enum RecordText {
 
     private static func number(_ value: PointValue) -> String {
         switch value {
-        case .number(let number): "\(number)"
+        case .number(.none): "none"
+        case .number(.int(let value)): "\(value)"
+        case .number(.double(let value)): "\(value)"
         case .histogram(let value):
             "count=\(value.count)" + (value.sum.map { " sum=\($0)" } ?? "")
         case .exponential(let value):

@@ -230,11 +230,15 @@ class Fragments(OTLPCase):
         self.file.write_text("")
         shutil.rmtree(self.state, ignore_errors=True)
         plain, self.program = self.program, str(self.disguised)
+        # Of what is built in journald is none of this.
+        self.start("--config", FOLDER / f"{name}.yaml", env=fragment.needs | {"CODEX_OTEL_EXPORTER": "none"})
+        self.program = plain
         try:
-            # Of what is built in journald is none of this.
-            self.start("--config", FOLDER / f"{name}.yaml", env=fragment.needs | {"CODEX_OTEL_EXPORTER": "none"})
+            return self.settle()
         finally:
-            self.program = plain
+            self._bury(self.agent)
+
+    def settle(self):
         self.status_where("the receiver is open", lambda s: not self.closed_places(s))
         self.send()
 
@@ -244,7 +248,7 @@ class Fragments(OTLPCase):
             done = all(each["delivered"] + sum(each["excluded"].values()) == total for each in exporters.values())
             return exporters if done else None
 
-        exporters = eventually(settled, 30, lambda: f"all is settled: {json.dumps(self.status()['exporters'])}")
+        exporters = eventually(settled, 60, lambda: f"all is settled: {json.dumps(self.status()['exporters'])}")
         self.stop()
         return exporters, [json.loads(line) for line in self.file.read_text().splitlines()]
 
