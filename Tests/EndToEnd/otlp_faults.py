@@ -32,7 +32,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "Tests/Witness")]
 from batch_reader import read_batch  # noqa: E402
-from crash import Wrong  # noqa: E402
+from crash import Wrong, apart  # noqa: E402
 from faulty_backend import PROTOBUF, REQUESTS, FaultyBackend, certificate, numbers  # noqa: E402
 from faulty_grpc_backend import FaultyCalls  # noqa: E402
 from segment_reader import Log  # noqa: E402
@@ -182,7 +182,7 @@ class Faults:
     def start(self):
         with open(self.folder / "agent.err", "ab") as errors:
             self.agent = subprocess.Popen(
-                self.words("run", "--config", str(self.folder / "config.yaml")), env=self.environment,
+                apart(self.words("run", "--config", str(self.folder / "config.yaml"))), env=self.environment,
                 stdin=subprocess.DEVNULL, stderr=errors)
 
     def status(self):
