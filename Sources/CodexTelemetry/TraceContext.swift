@@ -43,7 +43,8 @@ public struct TraceContext: Sendable, Hashable {
     public var spanID: SpanID
     /// The running span's parent, `.none` for a root or a context from elsewhere.
     public var parentSpanID: SpanID
-    /// W3C trace flags: bit 0 sampled, bit 1 the trace id is random.
+    /// W3C trace flags: bit 0 sampled, bit 1 the trace id is random. Ours are random, and do not say so: a
+    /// `traceparent` with a flag that Level 1 does not know is refused whole by the SDKs of Go and Rust.
     public var flags: UInt8
     /// What travels with the trace and is rarely there; one reference, so that a context stays cheap.
     @usableFromInline package var luggage: Luggage?
@@ -56,7 +57,7 @@ public struct TraceContext: Sendable, Hashable {
         self.traceID = traceID
         self.spanID = spanID
         self.parentSpanID = parentSpanID
-        self.flags = (isSampled ? 1 : 0) | 2
+        self.flags = isSampled ? 1 : 0
         self.luggage = nil
     }
 

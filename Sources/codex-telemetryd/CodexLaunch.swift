@@ -17,11 +17,11 @@ struct CodexLaunch {
     /// Codex may be silent for longer than an agent waits that was started on demand.
     private var stay: Stay?
 
-    /// Codex flushes nothing when it fails or is ended by a signal: what waits for no longer than this arrives
-    /// all the same (milliseconds; its own are 1 s, 5 s and 60 s).
+    /// Codex flushes nothing when it fails or is ended by a signal, and a run that fails may be over after 0.3 s:
+    /// what waits for no longer than this arrives all the same (milliseconds; its own are 1 s, 5 s and 60 s).
     private static let delays = [
-        ("OTEL_BLRP_SCHEDULE_DELAY", "100"), ("OTEL_BSP_SCHEDULE_DELAY", "100"),
-        ("OTEL_METRIC_EXPORT_INTERVAL", "500"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "20"), ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
     ]
 
     /// What to give it, once the agent takes OTLP.

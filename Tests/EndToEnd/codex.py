@@ -176,9 +176,9 @@ class Codex:
     def words(self, prompt="say hello", *more):
         return [str(PROGRAM), "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", *more, prompt]
 
-    def run(self, prompt="say hello", *, under=(), env=None, kill=None, after=0, timeout=60, more=()):
+    def run(self, prompt="say hello", *, under=(), env=None, kill=None, after=0, meanwhile=None, timeout=180, more=()):
         """Runs it to its end. `under`: the words of a command that runs it. `kill`: a signal that the process gets
-        `after` seconds from when the model was asked."""
+        `after` seconds from when the model was asked, and once `meanwhile` has returned."""
         self.model.asked.clear()
         start = time.monotonic()
         process = subprocess.Popen(
@@ -191,7 +191,11 @@ class Codex:
         def send():
             if self.model.asked.wait(timeout):
                 time.sleep(after)
-                process.send_signal(kill)
+                try:
+                    if meanwhile:
+                        meanwhile()
+                finally:
+                    process.send_signal(kill)
 
         if kill is not None:
             threading.Thread(target=send, daemon=True).start()

@@ -44,6 +44,9 @@ class CodexCase(FaultCase):
         self.addCleanup(context.__exit__, None, None, None)
         return value
 
+    def records(self, count, *selection, seconds=60):
+        return super().records(count, *selection, seconds=seconds)
+
     def codex(self, **model):
         """Codex in this home, with a model of its own."""
         return Codex(self.home, self.enter(Model(**model)))
@@ -87,7 +90,7 @@ class CodexCase(FaultCase):
             found[request["path"]] += request["records"]
         return found
 
-    def delivered(self, count, seconds=30):
+    def delivered(self, count, seconds=90):
         def ask():
             exporter = next(each for each in self.status()["exporters"] if each["name"] == "otlp_http")
             return exporter["delivered"] == count and exporter["waiting"] == 0

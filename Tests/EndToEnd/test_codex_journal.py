@@ -38,7 +38,7 @@ class CodexInTheJournal(AgentCase):
 
     def run_codex(self):
         """A turn with a tool call; the records of it, by signal."""
-        done = self.host.run(PYTHON, "-c", RUN, f"{SOURCE}/Tests/EndToEnd", "/srv/codex", timeout=60)
+        done = self.host.run(PYTHON, "-c", RUN, f"{SOURCE}/Tests/EndToEnd", "/srv/codex", timeout=180)
         self.assertIn("all done", done.stdout)
 
     def journald(self):
@@ -51,7 +51,7 @@ class CodexInTheJournal(AgentCase):
             exporter = self.journald()
             return exporter["stored"] > 0 and exporter["waiting"] == 0 and exporter
 
-        return eventually(ask, 30, lambda: json.dumps(self.journald()))
+        return eventually(ask, 90, lambda: json.dumps(self.journald()))
 
     def test_an_entry_for_each_operation_and_by_choice_for_every_record(self):
         self.run_codex()

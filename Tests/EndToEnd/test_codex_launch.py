@@ -1,11 +1,13 @@
 """`exec --codex` and `setup codex` with the real Codex CLI."""
 
 import collections
+import contextlib
 import json
 import os
 import signal
 import stat
 import subprocess
+import time
 import unittest
 
 from codex import SIGNALS
@@ -13,6 +15,8 @@ from host import eventually
 from otlp_proxy import Recorder
 from test_codex import HAS_PYTHON, CodexCase
 
+# Runs of which one has to show it.
+TRIES = 5
 KINDS = {"span": "traces", "event": "logs", "metrics": "metrics"}
 
 
@@ -42,8 +46,10 @@ class LaunchCase(CodexCase):
         """The records that Codex sent."""
         return [each for each in self.told() if each["resource"]["attributes"].get("service.name") == "codex_exec"]
 
-    def arrived_by_signal(self):
-        counts = collections.Counter(KINDS[each["record"]] for each in self.of_codex())
+    def arrived_by_signal(self, **attributes):
+        """How many records Codex sent, by signal; those whose resource has these attributes."""
+        counts = collections.Counter(
+            KINDS[each["record"]] for each in self.of_codex() if attributes.items() <= each["resource"]["attributes"].items())
         return {name: counts[name] for name in SIGNALS}
 
     def own_span(self):
@@ -60,8 +66,10 @@ class OneRun(LaunchCase):
         before = user.file.read_bytes()
         run = self.launch(user)
         self.assertEqual(run.code, 0, run.text)
-        self.records(1, "--operation", "turn", seconds=10)
-        eventually(lambda: self.arrived_by_signal()["metrics"] > 100, 10, "its metrics")
+        ended = time.monotonic()
+        self.records(1, "--operation", "turn", seconds=60)
+        seen = time.monotonic() - ended
+        eventually(lambda: self.arrived_by_signal()["metrics"] > 100, 60, "its metrics")
         self.assertEqual(user.file.read_bytes(), before)
         self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
         self.assertEqual(len(self.agents()), 1)
@@ -73,7 +81,8 @@ class OneRun(LaunchCase):
         self.assertIn(mine["span_id"], {each.get("parent_span_id") for each in inside})
         sessions = {each["resource"]["attributes"].get("session.id") for each in records}
         self.assertEqual(sessions, {mine["session_id"]})
-        print(f"  {self.arrived_by_signal()}, {len(inside)} of {len(spans)} spans in the command's trace", flush=True)
+        print(f"  {self.arrived_by_signal()}, {len(inside)} of {len(spans)} spans in the command's trace; "
+              f"its turn is shown {seen:.2f} s after its end", flush=True)
 
     def test_what_the_user_says_wins(self):
         user = self.codex()
@@ -115,50 +124,57 @@ class OneRun(LaunchCase):
         user.settings()
         self.env["CODEX_TELEMETRY_AUTOSTART"] = "0"
         self.start("--on-demand")
-        run = self.launch(user, kill=signal.SIGTERM, after=1.5)
+        held = []
+
+        def look():
+            held.append(self.status_where("exec holds a connection", lambda s: s["producers"]["connections"] > 0, 60))
+
+        run = self.launch(user, kill=signal.SIGTERM, meanwhile=look)
         self.assertEqual(run.code, -signal.SIGTERM, run.text)
+        self.assertEqual(len(held), 1)
 
 
 @HAS_PYTHON
 class RunsThatFail(LaunchCase):
     """What arrives of runs whose end Codex does not wait for, beside what it exports by itself."""
 
-    def directly(self, code, **rest):
+    def directly(self, code, user, **rest):
         """Codex by itself, sending to the backend."""
         self.backend()
         recorder = self.enter(Recorder(self.home / "recorded", self.backend_port))
-        user = rest.pop("user")
         user.settings(user.exporters(recorder.port))
         run = user.run(**rest)
         self.assertEqual(run.code, code, run.text)
         sent = self.sent(recorder.folder)
         return {name: len(sent[f"/v1/{name}"]) for name in SIGNALS}
 
-    def beside(self, what, direct):
-        counts = self.arrived_by_signal()
-        print(f"  {what}: exec --codex {counts}, direct {direct}", flush=True)
-        return counts
+    def arrives(self, what, code, **rest):
+        """Codex has said most of what it says of such a run when it ends, and waits for nothing: on a machine that has no
+        time for the thread that sends, all of it may be lost. Of several runs one has to show that most of it arrives."""
+        user = rest["user"]
+        direct = self.directly(code, **rest)
+        user.settings()
+        for attempt in map(str, range(TRIES)):
+            run = self.launch(env={"OTEL_RESOURCE_ATTRIBUTES": f"attempt={attempt}"}, **rest)
+            self.assertEqual(run.code, code, run.text)
+            # What it sent is in the agent's hands; it is in the log when the agent has had its time.
+            with contextlib.suppress(AssertionError):
+                eventually(lambda attempt=attempt: self.is_there(attempt), 5)
+            print(f"  {what}: exec --codex {self.arrived_by_signal(attempt=attempt)}, direct {direct}", flush=True)
+            if self.is_there(attempt):
+                return
+        self.fail(f"{what}: in {TRIES} runs most of it never arrived")
+
+    def is_there(self, attempt):
+        """The prompt, and most of the spans."""
+        mine = [each for each in self.of_codex() if each["resource"]["attributes"].get("attempt") == attempt]
+        return any(each["name"] == "codex.user_prompt" for each in mine) and sum(each["record"] == "span" for each in mine) > 200
 
     def test_the_model_answers_500(self):
-        user = self.codex(fails=True)
-        direct = self.directly(1, user=user)
-        user.settings()
-        run = self.launch(user)
-        self.assertEqual(run.code, 1, run.text)
-        # What Codex says of itself less than a tenth of a second before its end does not arrive every time.
-        eventually(lambda: [each for each in self.of_codex() if each["name"] == "codex.user_prompt"], 10, "the prompt")
-        counts = self.beside("HTTP 500", direct)
-        self.assertGreater(counts["traces"], 200)
+        self.arrives("HTTP 500", 1, user=self.codex(fails=True))
 
     def test_sigterm(self):
-        user = self.codex(silent=True)
-        direct = self.directly(-signal.SIGTERM, user=user, kill=signal.SIGTERM, after=0.6)
-        user.settings()
-        run = self.launch(user, kill=signal.SIGTERM, after=0.6)
-        self.assertEqual(run.code, -signal.SIGTERM, run.text)
-        eventually(lambda: [each for each in self.of_codex() if each["name"] == "codex.user_prompt"], 10, "the prompt")
-        counts = self.beside("SIGTERM", direct)
-        self.assertGreater(counts["traces"], 200)
+        self.arrives("SIGTERM", -signal.SIGTERM, user=self.codex(silent=True), kill=signal.SIGTERM, after=0.6)
         self.assertEqual(self.own_span()["attributes"]["process.exit.signal"], "SIGTERM")
 
 
@@ -192,9 +208,14 @@ class SetUp(LaunchCase):
         self.assertEqual(user.file.read_text(), after)
         # It is the real Codex that has to read it.
         self.telemetry("exec", "--", "true")
-        run = user.run()
+        run = user.run(under=[self.program, "exec", "--"], env=self.env)
         self.assertEqual(run.code, 0, run.text)
-        eventually(lambda: all(self.arrived_by_signal().values()), 10, lambda: f"all signals: {self.arrived_by_signal()}")
+        eventually(lambda: all(self.arrived_by_signal().values()), 60, lambda: f"all signals: {self.arrived_by_signal()}")
+        # It joins the command's trace, too.
+        own = self.records(2, "--operation", "command")
+        trace = next(each["trace_id"] for each in own if each.get("attributes", {}).get("process.executable.name") == "codex")
+        spans = [each for each in self.of_codex() if each["record"] == "span"]
+        self.assertGreater(sum(each["trace_id"] == trace for each in spans), 0.9 * len(spans))
         self.assertEqual({each["resource"]["attributes"]["env"] for each in self.of_codex()}, {"prod"})
         self.setup("--undo")
         self.assertEqual(user.file.read_text(), after)

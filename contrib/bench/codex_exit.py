@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """How long the real Codex CLI takes from its last output to its exit, by the state of the backend: direct export, with the
-agent in between, and beside both an endpoint that answers at once.
+agent in between, and beside it, run by run in turn, an endpoint that answers at once.
 
     contrib/bench/codex_exit.py [--runs 10] [--direct-runs 3]
 
 Needs root (a network namespace) and contrib/prerequisites --tests. The agent is $CODEX_TELEMETRYD, else the debug build. Direct export
-takes 20 s and more a run in two of the states: it has runs of its own. The bar: with the agent in between every state's median is
-within 30 ms of the endpoint that answers at once. The exit code is 1 if it was missed.
+takes 20 s and more a run in two of the states: it has runs of its own. The bar: with the agent in between every state's median and
+maximum are within 30 ms of those of the endpoint that answers at once. The exit code is 1 if it was missed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ import codex  # noqa: E402
 from host import eventually  # noqa: E402
 from installed import binary  # noqa: E402
 
-AGENT, BACKEND = 4318, 9999
+AGENT, BACKEND, INSTANT = 4318, 9999, 9998
 STATES = ("up", "refusing", "accepting and never answering", "dropping packets")
 BAR_SECONDS = 0.030
 
@@ -53,17 +53,24 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
+def instant(port):
+    """An endpoint that answers at once."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Answer)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
 def backend(state):
     """What listens on the backend's port in a state."""
     if state == "up":
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", BACKEND), Answer)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
+        with instant(BACKEND):
             yield
-        finally:
-            server.shutdown()
-            server.server_close()
         return
     with contextlib.ExitStack() as stack:
         if state != "refusing":
@@ -99,17 +106,17 @@ def agent(home):
         process.wait()
 
 
-def measure(home, port, runs):
-    """Seconds from last output to exit, of each run."""
-    found = []
+def measure(home, ports, runs):
+    """Seconds from last output to exit, of each run, by port; the ports have their runs in turn."""
+    found = {port: [] for port in ports}
     with codex.Model() as model:
         user = codex.Codex(home, model)
-        user.settings(user.exporters(port))
-        for _ in range(runs):
+        for port in ports * runs:
+            user.settings(user.exporters(port))
             run = user.run(timeout=300)
             if run.code != 0:
                 raise SystemExit(run.text)
-            found.append(run.last)
+            found[port].append(run.last)
     return found
 
 
@@ -135,21 +142,21 @@ def main():
     if why_not:
         raise SystemExit(why_not)
     missed = 0
-    with codex.loopback():
-        with a_home() as home, backend("up"):
-            measure(home, BACKEND, 1)  # the program's pages are read once
-            instant = measure(home, BACKEND, options.runs)
-        print(f"an endpoint that answers at once:  {shown(instant)}", flush=True)
+    with codex.loopback(), instant(INSTANT):
+        with a_home() as home:
+            measure(home, [INSTANT], 1)  # the program's pages are read once
         for state in STATES:
             with a_home() as home, backend(state), agent(home):
-                through = measure(home, AGENT, options.runs)
-            over = statistics.median(through) - statistics.median(instant)
-            is_met = over <= BAR_SECONDS
+                found = measure(home, [INSTANT, AGENT], options.runs)
+            over = [of(found[AGENT]) - of(found[INSTANT]) for of in (statistics.median, max)]
+            is_met = max(over) <= BAR_SECONDS
             missed += not is_met
-            print(f"{state}: the agent in between  {shown(through)}, {over * 1000:+.0f} ms: {'met' if is_met else 'MISSED'}", flush=True)
+            print(f"{state}: the agent in between  {shown(found[AGENT])}; at once  {shown(found[INSTANT])}; "
+                  f"{over[0] * 1000:+.0f} and {over[1] * 1000:+.0f} ms: {'met' if is_met else 'MISSED'}", flush=True)
             if options.direct_runs:
                 with a_home() as home, backend(state):
-                    print(f"{state}: direct  {shown(measure(home, BACKEND, options.direct_runs))}", flush=True)
+                    figures = measure(home, [BACKEND], options.direct_runs)[BACKEND]
+                print(f"{state}: direct  {shown(figures)}", flush=True)
     return 1 if missed else 0
 
 
