@@ -31,7 +31,7 @@ package final class DebugExporter: Exporter {
     private let configuration: DebugExportConfiguration
     private let time: any TimeSource
     private let print: @Sendable (String) -> Void
-    private var waiting: ExportBatch?
+    private var waiting: [ExportBatch] = []
     private var secondBegan: UInt64 = 0
     private var lines = 0
     private var left: UInt64 = 0
@@ -46,19 +46,19 @@ package final class DebugExporter: Exporter {
         self.print = print
     }
 
-    package var wantsBatch: Bool { waiting == nil }
+    package var wantsBatch: Bool { waiting.isEmpty }
 
     package var details: [String: String] { left > 0 ? ["not_printed": String(left)] : [:] }
 
     package func resume(_ resumption: ExportResumption) {}
 
-    package func take(_ batch: ExportBatch, ledger: inout ExportLedger) { waiting = batch }
+    package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
+        waiting.append(batch)
+    }
 
     package func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep {
-        if let batch = waiting {
-            waiting = nil
-            show(batch, &ledger)
-        }
+        for batch in waiting { show(batch, &ledger) }
+        waiting = []
         return ExporterStep(state: .running, idleNanoseconds: UInt64.max, isDone: true)
     }
 

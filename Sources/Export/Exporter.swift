@@ -116,7 +116,8 @@ package protocol Exporter: AnyObject {
     var restNanoseconds: UInt64 { get }
     /// Called once, before anything else.
     func resume(_ resumption: ExportResumption)
-    /// Takes a batch. Does not block.
+    /// Takes a batch. Does not block. A batch may come in parts that follow each other at once, each with all
+    /// of the exporter's records of a signal: then with the same ticket.
     func take(_ batch: ExportBatch, ledger: inout ExportLedger)
     /// Does some work: sends, looks, settles. Blocks 100 ms at most, so that the watchdog sees progress; a
     /// refused or timed-out attempt is an iteration like any other.

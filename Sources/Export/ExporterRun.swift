@@ -174,16 +174,19 @@ package struct ExporterRun {
             let batch = try Batch(found.payload)
             let ticket = ledger.take(
                 records: Int(batch.header.recordCount), end: found.end, ordinal: found.ordinal)
-            let selection = rules.select(from: batch)
+            var selection = rules.select(from: batch)
+            let parts = rules.process(batch, &selection)
             for (cause, records) in selection.excluded {
                 ledger.settle(ticket, .excluded(cause), records: records)
             }
-            if selection.ranges.isEmpty { return }
-            exporter.take(
-                ExportBatch(
-                    batch: batch, ranges: selection.ranges, offset: found.offset, ticket: ticket,
-                    receiptNanoseconds: found.receiptNanoseconds, peer: found.peer),
-                ledger: &ledger)
+            for part in parts where !part.ranges.isEmpty {
+                exporter.take(
+                    ExportBatch(
+                        batch: part.batch, ranges: part.ranges, offset: found.offset,
+                        ticket: ticket, receiptNanoseconds: found.receiptNanoseconds,
+                        peer: found.peer),
+                    ledger: &ledger)
+            }
         } catch {
             // Checked at intake, and under a checksum since: what is stored is not what was accepted.
             ledger.take(

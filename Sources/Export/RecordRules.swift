@@ -29,6 +29,8 @@ package struct RecordRules: Sendable, Equatable {
     /// OpenTelemetry's sampling threshold for each signal: a record whose trace id has less in its low 56 bits is
     /// left out as sampled. One without a trace id stays, and so does a point.
     package var thresholds: [Signal: UInt64] = [:]
+    /// What processors do with the records of a signal, in their order; signals with which nothing is done are left out.
+    package var steps: [Signal: [RecordStep]] = [:]
 
     /// What it can take of metrics; a point that is not so is left out as filtered.
     package var temporality = Temporality.any
@@ -39,7 +41,7 @@ package struct RecordRules: Sendable, Equatable {
     /// Some signals.
     package init(signals: Set<Signal>) { self.signals = signals }
 
-    /// Whether nothing is left out.
+    /// Whether nothing is left out before the processors.
     package var areEverything: Bool {
         signals.count == Signal.allCases.count && thresholds.allSatisfy { $0.value == 0 }
             && temporality == .any

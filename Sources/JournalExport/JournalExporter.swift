@@ -40,6 +40,8 @@ package import Export
         private var caps: EntryCaps
         private var summaries = MetricSummaries()
         private var current: Current?
+        /// Further parts of the same batch.
+        private var parts: [Current] = []
         private let intervalNanoseconds: UInt64?
         private var resumed: [MetricSummaries.Summary] = []
 
@@ -83,9 +85,11 @@ package import Export
         }
 
         package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
-            current = Current(
-                export: batch, interpreter: BatchInterpreter(batch.batch),
-                records: batch.batch.records.makeIterator())
+            parts.append(
+                Current(
+                    export: batch, interpreter: BatchInterpreter(batch.batch),
+                    records: batch.batch.records.makeIterator()))
+            if current == nil { current = parts.removeFirst() }
         }
 
         package func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep {
@@ -170,6 +174,7 @@ package import Export
             }
             if isAtEnd {
                 finish(now)
+                if !parts.isEmpty { current = parts.removeFirst() }
             } else {
                 current = now
             }

@@ -16,10 +16,16 @@ package final class Batch: Sendable {
     private let boundsPlaces: [ListPlace]
 
     /// Validates a complete payload and finds its tables.
-    package init(_ bytes: [UInt8]) throws(BatchError) {
-        self.bytes = bytes
+    package convenience init(_ bytes: [UInt8]) throws(BatchError) {
         var layout = BatchLayout()
-        summary = try BatchValidator.validate(bytes.span.bytes, layout: &layout)
+        let summary = try BatchValidator.validate(bytes.span.bytes, layout: &layout)
+        self.init(trusted: bytes, summary, layout)
+    }
+
+    /// A payload that was validated, or made of one that was.
+    init(trusted bytes: [UInt8], _ summary: BatchSummary, _ layout: BatchLayout) {
+        self.bytes = bytes
+        self.summary = summary
         self.layout = layout
         strings = Batch.stringRanges(bytes, layout.strings)
         scopeStarts = Batch.entryStarts(bytes, layout.scopes)
@@ -32,6 +38,9 @@ package final class Batch: Sendable {
 
     /// The number of texts and byte strings in the table.
     package var stringCount: Int { strings.count }
+
+    /// Where the table's last string ends.
+    var stringsEnd: Int { strings.last.map { Int($0.upperBound) } ?? layout.strings.start }
 
     /// The number of trace ids in the table.
     package var traceCount: Int { layout.traces.count }

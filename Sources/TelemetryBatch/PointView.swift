@@ -133,6 +133,15 @@ package struct PointView: Sendable {
     }
 }
 
+extension PointView {
+    /// Passes over what stands between a point's flags and its optional fields.
+    static func skipToOptional(_ reader: inout TrustedReader, _ type: UInt8) {
+        _ = (reader.varint(), reader.varint())
+        var fixed = FixedFields()
+        fixed.read(&reader, type)
+    }
+}
+
 /// The fields of a point that stand before its optional ones.
 private struct FixedFields {
     var count: UInt64 = 0

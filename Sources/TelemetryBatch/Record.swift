@@ -60,7 +60,10 @@ package struct RecordPlace: Sendable {
     /// The record's place in the batch, from 0.
     package let index: Int
     let type: UInt8
+    /// Where the record begins, and where its body does and ends.
+    let recordStart: Int
     let start: Int
+    let end: Int
 
     /// Whether it is a span.
     package var isSpan: Bool { type == RecordType.span }
@@ -91,8 +94,10 @@ package struct RecordPlaces: Sequence, Sendable {
             var reader = TrustedReader(batch.bytes, at: position)
             let type = reader.uint8()
             let length = reader.int()
-            let place = RecordPlace(index: index, type: type, start: reader.position)
-            position = reader.position + length
+            let end = reader.position + length
+            let place = RecordPlace(
+                index: index, type: type, recordStart: position, start: reader.position, end: end)
+            position = end
             index += 1
             return place
         }

@@ -105,6 +105,8 @@ package struct AgentConfig: Sendable, Equatable {
     package var exporters: [String: ExporterConfig] = [:]
     /// Keys `processors.TYPE` and `processors.TYPE/NAME`, by what stands behind `processors.`
     package var processors: [String: ProcessorConfig] = [:]
+    /// What processors do with records of a signal, by their names.
+    package var steps: [String: [RecordRules.Signal: RecordStep]] = [:]
     /// Keys `service.pipelines.SIGNAL` and `service.pipelines.SIGNAL/NAME`, by what stands behind `pipelines.`
     package var pipelines: [String: Pipeline] = [:]
     /// Exporters that the environment asks for, and what they get, nil for every signal: whatever pipelines

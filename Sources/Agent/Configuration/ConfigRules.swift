@@ -4,7 +4,9 @@ internal import Export
 extension ConfigWalk {
     /// Looks at the whole, once everything is read.
     mutating func checkWhole() {
+        resolveProcessors()
         for name in config.pipelines.keys.sorted() { checkPipeline(name) }
+        checkForms()
         checkUse()
         takeBatching()
         settleEnvironment()
@@ -47,6 +49,7 @@ extension ConfigWalk {
             report(places[path], "\(path) needs exporters, as exporters: [\(anExporter)]")
         }
         checkSampling(name, pipeline)
+        checkChoices(name, pipeline)
         check(
             "\(path).receivers", pipeline.receivers, known: ["codex", "otlp"],
             remedy: "there are these receivers")
@@ -69,6 +72,58 @@ extension ConfigWalk {
             report(
                 place ?? places[path],
                 "\(path) names \(processor), and metrics cannot be sampled; take it out")
+        }
+    }
+
+    private mutating func resolveProcessors() {
+        for (name, processor) in config.processors.sorted(by: { $0.key < $1.key }) {
+            let path = "processors.\(name)"
+            do throws(ProcessorMistake) {
+                config.steps[name] = try processor.steps()
+            } catch {
+                let full = error.key.isEmpty ? path : "\(path).\(error.key)"
+                // A value that could not be read is not missing, too.
+                if !problems.contains(where: { $0.message.hasPrefix(full) }) {
+                    report(places[full] ?? places[path], "\(full) \(error.message)")
+                }
+            }
+        }
+    }
+
+    /// What a pipeline's processors ask of records must be something that these have.
+    private mutating func checkChoices(_ name: String, _ pipeline: Pipeline) {
+        guard let signal = Pipeline.signal(of: name) else { return }
+        for processor in pipeline.processors {
+            guard case .attributes(let it) = config.processors[processor] else { continue }
+            for (key, match) in [("include", it.choice.include), ("exclude", it.choice.exclude)] {
+                guard let property = match?.misfit(signal) else { continue }
+                let path = "processors.\(processor).\(key).\(property)"
+                report(
+                    places[path],
+                    "\(path) is nothing that \(signal.rawValue) have, and service.pipelines.\(name) "
+                        + "names \(processor); give that pipeline a processor of its own")
+            }
+        }
+    }
+
+    /// An exporter gets a record once: then it must be clear in which form.
+    private mutating func checkForms() {
+        for exporter in Set(config.pipelines.values.flatMap(\.exporters)).sorted() {
+            let named = config.pipelines.filter { $0.value.exporters.contains(exporter) }
+            for signal in RecordRules.Signal.allCases {
+                let mine = named.filter { Pipeline.signal(of: $0.key) == signal }
+                    .sorted { $0.key < $1.key }
+                guard let first = mine.first else { continue }
+                let steps = config.steps(of: first.value, signal)
+                for other in mine.dropFirst() where config.steps(of: other.value, signal) != steps {
+                    let path = "service.pipelines.\(other.key)"
+                    report(
+                        places["\(path).exporters"] ?? places[path],
+                        "\(path) leads to \(exporter), as \(first.key) does, with other processors; an exporter "
+                            + "gets a record once: give this pipeline an exporter of its own, as "
+                            + "\(exporter.prefix { $0 != "/" })/NAME")
+                }
+            }
         }
     }
 
@@ -176,8 +231,16 @@ extension AgentConfig {
         if exporter != "journald" { rules.signals = Set(signals.keys.compactMap(\.self)) }
         for case (let signal?, let pipelines) in signals {
             rules.thresholds[signal] = pipelines.map { threshold(of: $0.value) }.min()
+            // Those of all pipelines are the same.
+            let steps = pipelines.first.map { self.steps(of: $0.value, signal) } ?? []
+            if !steps.isEmpty { rules.steps[signal] = steps }
         }
         return rules
+    }
+
+    /// What a pipeline's processors do with its records.
+    func steps(of pipeline: Pipeline, _ signal: RecordRules.Signal) -> [RecordStep] {
+        pipeline.processors.compactMap { steps[$0]?[signal] }
     }
 
     /// What all samplers of a pipeline leave.

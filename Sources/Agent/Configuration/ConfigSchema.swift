@@ -4,6 +4,10 @@ indirect enum ConfigSchema {
     case section([String: ConfigSchema])
     /// A scalar: what it must be, for the error; and how it is set (false: it is not that).
     case value(expected: String, assign: (inout AgentConfig, String) -> Bool)
+    /// A scalar whose type counts: as `value`, with whether it stands without quotation marks.
+    case typed(expected: String, assign: (inout AgentConfig, String, Bool) -> Bool)
+    /// A sequence: what the item with a number, from 0, may be.
+    case items(expected: String, make: (Int) -> ConfigSchema)
     /// A scalar of the Collector's that can be one thing here, and so sets nothing.
     case only(String)
     /// Scalars in a sequence, or one alone.

@@ -30,19 +30,18 @@ struct ConfigWalk {
         case .named: report(node.place, "\(path) has no name")
         case .table(let expected, let assign):
             visitTable(node, path, expected, assign)
-        case .value(let expected, let assign):
-            guard let raw = node.text else {
-                report(node.place, "\(path) must be \(expected)")
+        case .value(let expected, let assign): visitValue(node, path, expected, assign)
+        case .typed(let expected, let assign):
+            visitValue(node, path, expected) { assign(&$0, $1, node.isPlain) }
+        case .items(let expected, let make):
+            guard case .sequence(let nodes, _) = node else {
+                if !node.isEmpty { report(node.place, "\(path) must be \(expected)") }
                 return
             }
-            guard let value = substitute(raw, node.place) else { return }
-            guard assign(&config, value.text) else {
-                // What came from a variable may be a secret.
-                let of = value.isFromEnvironment ? " with its variable's value" : ""
-                report(node.place, "\(path) is \(Self.quoted(raw))\(of); it must be \(expected)")
-                return
+            for (index, item) in nodes.enumerated() {
+                places["\(path)[\(index)]"] = item.place
+                visit(item, make(index), path: "\(path)[\(index)]")
             }
-            note(path, node)
         case .only(let text):
             if node.text?.lowercased() != text.lowercased() {
                 report(node.place, "\(path) must be \(text), or be left out")
@@ -51,12 +50,31 @@ struct ConfigWalk {
             visitList(node, path, expected, assign)
         case .present(let next, let assign):
             assign(&config)
+            origins[path] = "\(file):\(node.place.line)"
             visit(node, next, path: path)
         case .accepted(let why):
             warn(node.place, "\(path) has no effect: \(why)")
         case .refused(let why):
             report(node.place, "\(path): \(why)")
         }
+    }
+
+    private mutating func visitValue(
+        _ node: YAMLNode, _ path: String, _ expected: String,
+        _ assign: (inout AgentConfig, String) -> Bool
+    ) {
+        guard let raw = node.text else {
+            report(node.place, "\(path) must be \(expected)")
+            return
+        }
+        guard let value = substitute(raw, node.place) else { return }
+        guard assign(&config, value.text) else {
+            // What came from a variable may be a secret.
+            let of = value.isFromEnvironment ? " with its variable's value" : ""
+            report(node.place, "\(path) is \(Self.quoted(raw))\(of); it must be \(expected)")
+            return
+        }
+        note(path, node)
     }
 
     private mutating func visitSection(

@@ -1,3 +1,5 @@
+internal import Export
+
 /// A processor of the user's naming. Keys `processors.TYPE` and `processors.TYPE/NAME`.
 package enum ProcessorConfig: Sendable, Equatable {
     /// Sets the exporters' own batching.
@@ -6,6 +8,12 @@ package enum ProcessorConfig: Sendable, Equatable {
     case memoryLimiter
     /// Leaves traces out.
     case sampler(SamplerProcessor)
+    /// Changes records' attributes.
+    case attributes(AttributesProcessor)
+    /// Changes the resource's attributes.
+    case resource(AttributesProcessor)
+    /// Leaves records out.
+    case filter(FilterProcessor)
 
     /// Every key below the processor's with its value, each with a dot before it.
     var entries: [(String, String)] {
@@ -13,7 +21,23 @@ package enum ProcessorConfig: Sendable, Equatable {
         case .batch(let batch): batch.entries
         case .memoryLimiter: [("", "{}")]
         case .sampler(let sampler): sampler.entries
+        case .attributes(let it): it.entries("actions")
+        case .resource(let it): it.entries("attributes")
+        case .filter(let it): it.entries
         }
+    }
+
+    /// What it does with an exporter's records of each signal; nothing, if it is another kind of processor.
+    func steps() throws(ProcessorMistake) -> [RecordRules.Signal: RecordStep] {
+        let every: RecordStep
+        switch self {
+        case .batch, .memoryLimiter, .sampler: return [:]
+        case .attributes(let it):
+            every = .attributes(try it.changes("actions"), try it.choice.choice(""))
+        case .resource(let it): every = .resource(try it.changes("attributes"))
+        case .filter(let it): return try it.found().mapValues { .filter($0) }
+        }
+        return [.traces: every, .logs: every, .metrics: every]
     }
 
     /// What may stand below `processors`.
@@ -28,13 +52,22 @@ package enum ProcessorConfig: Sendable, Equatable {
                     "records wait in the log on disk and not in memory, so there is nothing to limit"
                 return .present(.accepted(why: why)) { $0.processors[name] = .memoryLimiter }
             },
-        ].merging(
-            ["attributes", "filter", "redaction", "resource"].map { type in
-                let why =
-                    "processor \(type) is known, and this version cannot carry it out; "
-                    + "take it out of the file, or let a Collector behind this agent do it"
-                return (type, .named(type: type) { _ in .refused(why: why) })
-            }, uniquingKeysWith: { own, _ in own })
+            "attributes": .named(type: "attributes") { name in
+                AttributesProcessor.schema(
+                    \.[attributes: name], "actions",
+                    choosing: MatchConfig.choosing(
+                        \.[attributes: name].choice, MatchConfig.ofAttributes))
+            },
+            "resource": .named(type: "resource") { name in
+                AttributesProcessor.schema(\.[resource: name], "attributes")
+            },
+            "filter": .named(type: "filter") { FilterProcessor.schema($0) },
+            "redaction": .named(type: "redaction") { _ in
+                .refused(
+                    why: "processor redaction is known, and this version cannot carry it out; "
+                        + "take it out of the file, or let a Collector behind this agent do it")
+            },
+        ]
     }
 }
 

@@ -3,22 +3,25 @@ internal import CLibYAML
 /// A YAML document as libyaml reads it, with the place of every node: anchors are resolved, scalars stay
 /// text, tags are left aside.
 indirect enum YAMLNode {
-    case scalar(String, YAMLPlace)
+    case scalar(String, YAMLPlace, isPlain: Bool)
     case sequence([YAMLNode], YAMLPlace)
     case mapping([(key: YAMLNode, value: YAMLNode)], YAMLPlace)
 
     /// Where it begins.
     var place: YAMLPlace {
         switch self {
-        case .scalar(_, let place), .sequence(_, let place), .mapping(_, let place): place
+        case .scalar(_, let place, _), .sequence(_, let place), .mapping(_, let place): place
         }
     }
 
     /// A scalar's text.
     var text: String? {
-        if case .scalar(let text, _) = self { return text }
+        if case .scalar(let text, _, _) = self { return text }
         return nil
     }
+
+    /// Whether it is a scalar without quotation marks, whose type is what it looks like.
+    var isPlain: Bool { if case .scalar(_, _, let isPlain) = self { isPlain } else { false } }
 
     /// Whether it says nothing: `key:` with nothing behind it, `null`, `~`.
     var isEmpty: Bool { text.map { ["", "null", "~"].contains($0) } ?? false }
@@ -136,7 +139,9 @@ extension YAMLNode {
         case YAML_SCALAR_NODE:
             let scalar = found.data.scalar
             let text = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
-            return .scalar(String(decoding: text, as: UTF8.self), place)
+            return .scalar(
+                String(decoding: text, as: UTF8.self), place,
+                isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE)
         case YAML_SEQUENCE_NODE:
             let items = found.data.sequence.items
             var nodes: [YAMLNode] = []
