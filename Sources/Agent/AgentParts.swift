@@ -248,9 +248,9 @@ final class AgentParts: Sendable {
         let drainer = SpoolDrainer(
             directories: directories, log: log, ledger: ledger, logger: logger,
             failpoints: failpoints)
-        var known: Set<String> = []
+        var notes = SpoolDrainer.Notes()
         repeat {
-            _ = drainer.drain(known: &known)
+            _ = drainer.drain(&notes)
         } while !stop.wait(atMost: .seconds(1))
     }
 

@@ -1,5 +1,5 @@
 import ByteCoding
-import SegmentLog
+package import SegmentLog
 package import SystemIO
 
 /// An exporter's cursor as a checkpoint file (segment-log.md, "meta, position, checkpoints"). The body:
@@ -23,13 +23,15 @@ package final class CursorFile: CursorStore {
         }
     }
 
-    package func load(logID: String) throws(SourceError) -> SavedCursor? {
+    package func load(logID: String, end: LogOffset?) throws(SourceError) -> SavedCursor? {
         do throws(SystemError) {
             let reason: String
             switch try file.read() {
             case .absent: return nil
             case .valid(let checkpoint) where checkpoint.logID.hex != logID:
                 reason = "belongs to another log"
+            case .valid(let checkpoint) where Self.isBeyond(checkpoint.offset, end):
+                reason = "stands beyond the log's end"
             case .valid(let checkpoint):
                 if let saved = Self.decode(checkpoint) { return saved }
                 reason = "is not understood"
@@ -41,6 +43,12 @@ package final class CursorFile: CursorStore {
         } catch {
             throw SourceError("the cursor cannot be read: \(error)")
         }
+    }
+
+    /// The next segment may be there before anything in it is committed, and be begun.
+    private static func isBeyond(_ cursor: LogOffset, _ end: LogOffset?) -> Bool {
+        guard let end else { return false }
+        return cursor.isBeforeEntries ? cursor.segment > end.segment + 1 : cursor > end
     }
 
     package func save(_ cursor: SavedCursor, logID: String) throws(SourceError) {

@@ -77,6 +77,8 @@ package protocol ExportSource: AnyObject {
     func next() throws(SourceError) -> SourceItem
     /// Up to where the log survives power loss.
     func synced() throws(SourceError) -> LogOffset
+    /// Where the log ends, nil if that is not known.
+    func end() throws(SourceError) -> LogOffset?
     /// Records between the reader and the committed end, nil if that is not known.
     func backlogRecords() throws(SourceError) -> UInt64?
 }
@@ -103,9 +105,9 @@ package struct SavedCursor: Sendable, Equatable {
 
 /// Where cursors are saved: files, or a test's memory.
 package protocol CursorStore: AnyObject {
-    /// The saved cursor of this log, nil if there is none; one that is of another log or damaged is set
-    /// aside.
-    func load(logID: String) throws(SourceError) -> SavedCursor?
+    /// The saved cursor of this log, nil if there is none; one that is of another log, beyond this one's end, or
+    /// damaged is set aside.
+    func load(logID: String, end: LogOffset?) throws(SourceError) -> SavedCursor?
     /// What `load` set aside, and why: a sentence's beginning; nil if nothing.
     var setAside: String? { get }
     /// Saves; durable on return.

@@ -70,7 +70,7 @@ package struct ExporterRun {
         snapshot = ExporterSnapshot(name: name)
         let logID = source.logID
         let saved: SavedCursor
-        if let found = try store.load(logID: logID) {
+        if let found = try store.load(logID: logID, end: source.end()) {
             saved = found
         } else {
             saved = SavedCursor(

@@ -125,6 +125,11 @@ package final class LogSource: ExportSource {
         return try Self.position(state).synced
     }
 
+    package func end() throws(SourceError) -> LogOffset? {
+        if let progress { return progress.committed() }
+        return try Self.readPosition(state)?.committed
+    }
+
     package func backlogRecords() throws(SourceError) -> UInt64? {
         guard let stored = progress?.storedRecords(), let read = reader.ordinal?.records else {
             return nil
@@ -163,12 +168,15 @@ package final class LogSource: ExportSource {
     }
 
     private static func position(_ state: any Storage) throws(SourceError) -> LogPosition {
+        if let position = try readPosition(state) { return position }
+        throw SourceError("the log's position cannot be read")
+    }
+
+    private static func readPosition(_ state: any Storage) throws(SourceError) -> LogPosition? {
         do throws(SystemError) {
-            let log = try state.directory("log", create: false)
-            if let position = try LogPosition.read(log) { return position }
+            return try LogPosition.read(try state.directory("log", create: false))
         } catch {
             throw SourceError("the log's position cannot be read: \(error)")
         }
-        throw SourceError("the log's position cannot be read")
     }
 }

@@ -7,6 +7,8 @@ struct RejectedFiles {
     /// Requests that are kept, and their bytes.
     static let requestsMax = 100
     static let bytesMax: UInt64 = 64 << 20
+    /// Ends the names of files that are being written, or were when an agent died.
+    private static let unfinished = ".tmp"
 
     private let state: any Storage
     private let exporter: String
@@ -32,9 +34,11 @@ struct RejectedFiles {
     private func write(
         _ bytes: [UInt8], _ name: String, in directory: any Storage
     ) throws(SystemError) {
-        let file = try directory.open(name, .replace)
+        let aside = name + Self.unfinished
+        let file = try directory.open(aside, .replace)
         try file.write(bytes.span.bytes, at: 0)
         try file.sync()
+        try directory.rename(aside, to: name)
     }
 
     /// Names begin with their time, of the same number of digits: the oldest come first.
@@ -43,6 +47,10 @@ struct RejectedFiles {
         var total = bytes
         var requests = 1
         for name in names.reversed() {
+            if name.hasSuffix(Self.unfinished) {
+                try directory.remove(name)
+                continue
+            }
             total += try directory.open(name, .read).size()
             if !name.hasSuffix(".reason") { requests += 1 }
             if requests > Self.requestsMax || total > Self.bytesMax { try directory.remove(name) }

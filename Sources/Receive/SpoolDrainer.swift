@@ -30,22 +30,39 @@ package struct SpoolDrainer: Sendable {
         self.logger = logger
     }
 
-    /// One pass over all files; the number of files taken over. `known` holds the names that were
-    /// reported already, so that each is reported once.
-    package func drain(known: inout Set<String>) -> Int {
+    /// What one pass leaves for the next.
+    package struct Notes: Sendable {
+        fileprivate struct Taken: Sendable {
+            let facts: FileFacts
+            let left: Left
+        }
+
+        /// Files that were reported: each is reported once.
+        fileprivate var reported: Set<String> = []
+        /// Files that are taken over and cannot be taken away: only that is tried again.
+        fileprivate var taken: [String: Taken] = [:]
+
+        /// Nothing known.
+        package init() {}
+    }
+
+    /// One pass over all files; the number of files taken over.
+    package func drain(_ notes: inout Notes) -> Int {
         var drained = 0
+        var seen: Set<String> = []
         for directory in directories {
             guard let names = files(in: directory) else { continue }
             for name in names {
                 let path = directory + "/" + name
+                seen.insert(path)
                 do {
-                    if try drain(path) {
+                    if try drain(path, &notes) {
                         drained += 1
                         ledger.spoolDrained()
-                        known.remove(path)
+                        notes.reported.remove(path)
                     }
                 } catch {
-                    guard known.insert(path).inserted else { continue }
+                    guard notes.reported.insert(path).inserted else { continue }
                     ledger.spoolRefused(reason: error.reason)
                     logger.warning(
                         "a spool file is left alone",
@@ -53,6 +70,7 @@ package struct SpoolDrainer: Sendable {
                 }
             }
         }
+        notes.taken = notes.taken.filter { seen.contains($0.key) }
         return drained
     }
 
@@ -70,7 +88,7 @@ package struct SpoolDrainer: Sendable {
     }
 
     /// True if the file was taken over and removed, false if its writer lives.
-    private func drain(_ path: String) throws(SpoolProblem) -> Bool {
+    private func drain(_ path: String, _ notes: inout Notes) throws(SpoolProblem) -> Bool {
         let file = try Self.open(path)
         let facts = try Self.facts(file)
         guard facts.kind == .regular else { throw .notRegular }
@@ -85,19 +103,31 @@ package struct SpoolDrainer: Sendable {
             guard now.inode == facts.inode else { return false }
             // The writer may have written on until it let go of the lock.
             guard now.size <= Self.fileBytesMax else { throw SpoolProblem.tooLarge(now.size) }
-            var bytes = [UInt8](repeating: 0, count: Int(now.size))
-            let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
-            bytes.removeLast(bytes.count - got)
-            let name = path.split(separator: "/").last.map(String.init) ?? ""
-            let left = try store(
-                SpoolReader(bytes, name: name), uid: facts.uid, gid: facts.gid)
+            let left: Left
+            if let taken = notes.taken[path], taken.facts == now {
+                left = taken.left
+            } else {
+                left = try store(path, file, now)
+                notes.taken[path] = Notes.Taken(facts: now, left: left)
+            }
             try failpoints?.reach(.spoolRemove, .before)
             let isGone = try left.isEmpty ? Files.remove(path) : setAside(path, left)
+            notes.taken[path] = nil
             try failpoints?.reach(.spoolRemove, .after)
             return isGone
         } catch let problem as SpoolProblem {
             throw problem
         } catch { throw .unreadable("\(error)") }
+    }
+
+    private func store(
+        _ path: String, _ file: borrowing FileDescriptor, _ facts: FileFacts
+    ) throws -> Left {
+        var bytes = [UInt8](repeating: 0, count: Int(facts.size))
+        let got = try file.read(into: &bytes, range: 0..<bytes.count, at: 0)
+        bytes.removeLast(bytes.count - got)
+        let name = path.split(separator: "/").last.map(String.init) ?? ""
+        return try store(SpoolReader(bytes, name: name), uid: facts.uid, gid: facts.gid)
     }
 
     private static func open(_ path: String) throws(SpoolProblem) -> FileDescriptor {
@@ -111,7 +141,7 @@ package struct SpoolDrainer: Sendable {
     }
 
     /// What a file holds beside its batches.
-    private struct Left {
+    fileprivate struct Left: Sendable {
         var damaged: [Range<Int>] = []
         var damagedRanges: UInt64 = 0
         var damagedBytes = 0

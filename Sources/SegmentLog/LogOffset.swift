@@ -19,6 +19,9 @@ package struct LogOffset: RawRepresentable, Comparable, Hashable, Sendable {
     /// The byte in the segment's file.
     package var position: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 
+    /// Whether no entry of its segment is below it.
+    package var isBeforeEntries: Bool { position <= UInt32(SegmentHeader.encodedBytes) }
+
     /// The order of the log.
     package static func < (left: LogOffset, right: LogOffset) -> Bool {
         left.rawValue < right.rawValue

@@ -296,7 +296,7 @@ class Faults:
         wrapper.chmod(0o755)
         done = subprocess.run(
             [sys.executable, ROOT / "contrib/balance", "--program", wrapper, "--state", self.state,
-             "--tally", self.folder / "tallies.json"],
+             "--tally", self.folder / "tallies.json", "--wait", "120"],
             env=self.environment, capture_output=True, text=True, timeout=600)
         if done.returncode != 0:
             raise Wrong(f"the balance is not green:\n{done.stdout}{done.stderr}")

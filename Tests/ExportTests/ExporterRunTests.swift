@@ -1,5 +1,6 @@
 import ByteCoding
 import SegmentLog
+import SimulationKit
 import Synchronization
 import SystemIO
 import TelemetryBatch
@@ -71,6 +72,8 @@ private final class TestSource: ExportSource {
         Self.offset(min(syncedItems, items.count))
     }
 
+    func end() throws(SourceError) -> LogOffset? { Self.offset(items.count) }
+
     func backlogRecords() throws(SourceError) -> UInt64? {
         items[min(position, items.count)...].reduce(0) { sum, item in
             switch item {
@@ -87,7 +90,7 @@ private final class TestStore: CursorStore {
     var saves = 0
     var error: SourceError?
 
-    func load(logID: String) throws(SourceError) -> SavedCursor? { saved }
+    func load(logID: String, end: LogOffset?) throws(SourceError) -> SavedCursor? { saved }
     var setAside: String? { nil }
     func save(_ cursor: SavedCursor, logID: String) throws(SourceError) {
         if let error { throw error }
@@ -338,7 +341,7 @@ private final class TestExporter: Exporter {
         }
         let file = try CursorFile(state: storage, exporter: "journald")
         let logID = String(repeating: "b", count: 32)
-        #expect(try file.load(logID: logID) == nil)
+        #expect(try file.load(logID: logID, end: nil) == nil)
         var settled = OutcomeCounts()
         settled[.delivered] = 7
         settled[.lost(.damaged)] = 2
@@ -347,8 +350,29 @@ private final class TestExporter: Exporter {
                 offset: TestSource.offset(3), ordinal: LogOrdinal(batches: 3, records: 9)),
             settled: settled, isClean: true, state: [1, 2, 3])
         try file.save(cursor, logID: logID)
-        #expect(try file.load(logID: logID) == cursor)
-        #expect(try file.load(logID: String(repeating: "c", count: 32)) == nil)
-        #expect(try file.load(logID: logID) == nil)
+        #expect(try file.load(logID: logID, end: nil) == cursor)
+        #expect(try file.load(logID: String(repeating: "c", count: 32), end: nil) == nil)
+        #expect(try file.load(logID: logID, end: nil) == nil)
+    }
+
+    @Test func `a cursor beyond the log's end is set aside, and all that there is delivered`()
+        throws
+    {
+        let storage = MemoryDisk().root
+        let (source, exporter) = (TestSource(), TestExporter())
+        for _ in 0..<3 { source.add(records: 2) }
+        let before = SavedCursor(
+            cursor: LogPlace(offset: TestSource.offset(4), ordinal: nil), settled: OutcomeCounts(),
+            isClean: true, state: [])
+        let file = try CursorFile(state: storage, exporter: "journald")
+        try file.save(before, logID: source.logID)
+        var run = try ExporterRun(
+            name: "journald", startAt: .beginning, source: source, exporter: exporter,
+            store: file, time: TestTime())
+        #expect(run.cursorProblem?.contains("stands beyond the log's end") == true)
+        #expect(run.snapshot.cursorsSetAside == 1)
+        _ = run.turn()
+        run.finish()
+        #expect(try file.load(logID: source.logID, end: TestSource.offset(3))?.settled.total == 6)
     }
 }

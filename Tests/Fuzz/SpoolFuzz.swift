@@ -53,8 +53,8 @@ enum SpoolFuzz {
             logger.logLevel = .critical
             let drainer = SpoolDrainer(
                 directories: [folder], log: log, ledger: ledger, logger: logger)
-            var known: Set<String> = []
-            let drained = drainer.drain(known: &known)
+            var notes = SpoolDrainer.Notes()
+            let drained = drainer.drain(&notes)
             let counts = ledger.snapshot
             check(file, drained, counts)
             if flags & damagesOneFrame != 0 {

@@ -177,6 +177,9 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
         var exporting = try Exporting { $0.flushInterval = .zero }
         defer { remove(exporting) }
         exporting.sender.answers = [refusal(400)]
+        // Of an agent that was killed meanwhile.
+        try Files.makeDirectories(exporting.directory + "/rejected/test")
+        try Files.replace(exporting.directory + "/rejected/test/9.traces.pb.gz.tmp", with: [1])
         try exporting.take(spans: 3)
         exporting.step()
         try exporting.take(spans: 4)

@@ -30,14 +30,43 @@ import Testing
         let drainer = SpoolDrainer(
             directories: [spool], log: agent.log, ledger: agent.ledger, logger: quiet,
             failpoints: points)
-        var known: Set<String> = []
-        #expect(drainer.drain(known: &known) == 1)
+        var notes = SpoolDrainer.Notes()
+        #expect(drainer.drain(&notes) == 1)
         #expect(try await agent.end() == 2)
 
         let missing = Failpoint.Place.all.filter {
             Self.here.contains($0.step) && !points.reached.contains($0)
         }
         #expect(missing.map(\.description) == [])
+    }
+
+    @Test func `a spool file that cannot be removed is read once`() async throws {
+        let agent = try await Intaking()
+        let spool = agent.directory + "/spool"
+        try Files.makeDirectory(spool, mode: 0o700)
+        let producer = ProducerID.random()
+        let path = spool + "/\(producer.hex).spool"
+        let hello = Hello(producer: producer, readsAnswers: false).frame.encoded
+        try Files.replace(path, with: hello + batchFrame(producer, 1))
+        var quiet = Logger(label: "test")
+        quiet.logLevel = .critical
+        let plans = [1, 2].map {
+            Failpoint.Plan(.init(.spoolRemove, .before), .fail, turn: $0)
+        }
+        let drainer = SpoolDrainer(
+            directories: [spool], log: agent.log, ledger: agent.ledger, logger: quiet,
+            failpoints: Failpoints(plans))
+        var notes = SpoolDrainer.Notes()
+        #expect(drainer.drain(&notes) == 0)
+        #expect(drainer.drain(&notes) == 0)
+        #expect(agent.ledger.snapshot.received.batches == 1)
+        // Its writer's successor has the same name.
+        try Files.replace(path, with: hello + batchFrame(producer, 1) + batchFrame(producer, 2))
+        #expect(drainer.drain(&notes) == 1)
+        #expect(!Files.exists(path))
+        let counts = agent.ledger.snapshot
+        #expect([counts.received.batches, counts.duplicate.batches] == [3, 1])
+        #expect(try await agent.end() == 2)
     }
 
     @Test func `a dropped batch is counted nowhere, and the next ack covers it`() async throws {

@@ -26,10 +26,10 @@ import Testing
         func drain() -> Int {
             var quiet = Logger(label: "test")
             quiet.logLevel = .critical
-            var known: Set<String> = []
+            var notes = SpoolDrainer.Notes()
             return SpoolDrainer(
                 directories: [directory + "/spool"], log: log, ledger: ledger, logger: quiet
-            ).drain(known: &known)
+            ).drain(&notes)
         }
 
         func names() throws -> [String] { try Files.list(directory + "/spool").sorted() }
