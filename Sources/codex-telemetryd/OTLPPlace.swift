@@ -4,7 +4,10 @@ import SystemIO
 
 /// Where an agent takes OTLP over TCP, which is all that Codex can send to.
 enum OTLPPlace {
-    private static let startMilliseconds: UInt64 = 5_000
+    /// How long an agent that was just started may take until it answers, if it has not ended.
+    private static let startMilliseconds: UInt64 = 20_000
+    /// And from then until a place is open: one that is taken stays taken.
+    private static let openMilliseconds: UInt64 = 5_000
 
     /// What asking came to.
     enum Answer {
@@ -16,14 +19,21 @@ enum OTLPPlace {
 
     /// The first agent's place that is open. `isStarting`: one was just started, and is waited for.
     static func find(_ choice: PlaceChoice, isStarting: Bool) -> Answer {
-        let deadline = Clocks.monotonic() + (isStarting ? startMilliseconds : 0) * 1_000_000
+        var deadline = Clocks.monotonic() + (isStarting ? startMilliseconds : 0) * 1_000_000
+        var hasAnswered = false
         while true {
+            // Asked before anybody is looked for: who answers and then ends is not missed.
+            let isHopeless = isStarting && !hasAnswered && StartOnDemand.hasEnded(choice)
             var problems: [String] = []
             for agent in choice.candidates {
                 do throws(ControlError) {
                     guard try isTrusted(agent.controlSocket) else { continue }
                     var client = try ControlClient(path: agent.controlSocket, seconds: 3)
                     let places = (try client.status().receivers ?? []).flatMap(\.places)
+                    if isStarting, !hasAnswered {
+                        hasAnswered = true
+                        deadline = Clocks.monotonic() + openMilliseconds * 1_000_000
+                    }
                     let local = places.filter { isLoopback($0.place) }
                     if let open = local.first(where: { $0.problem == nil }) {
                         return .base("http://\(open.place)")
@@ -34,6 +44,10 @@ enum OTLPPlace {
                     if case .notRunning = error { continue }
                     problems.append(error.description)
                 }
+            }
+            if isHopeless, !hasAnswered {
+                return .none(
+                    "the agent that was started has ended; codex-telemetryd run says why")
             }
             if Clocks.monotonic() >= deadline {
                 return .none(

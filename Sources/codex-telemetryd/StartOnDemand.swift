@@ -45,6 +45,17 @@ enum StartOnDemand {
         return true
     }
 
+    /// Whether the agent that was started has ended: it holds the lock for as long as it lives.
+    static func hasEnded(_ options: PlaceChoice) -> Bool {
+        do {
+            let path = options.ownAgent.stateDirectory + "/" + lockName
+            return try Files.open(path, [.read, .noFollow]).lock(exclusive: false)
+        } catch {
+            // What cannot be looked at may well live; the caller's deadline holds.
+            return false
+        }
+    }
+
     /// Lets some time pass.
     static func pause(milliseconds: Int32) {
         do {

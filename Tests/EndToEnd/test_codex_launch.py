@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -37,6 +38,20 @@ class LaunchCase(CodexCase):
             self.assertNotIn("without telemetry", run.text)
         return run
 
+    def turn(self, user, *more, **rest):
+        """`launch`, and the run's turn as `tail` shows it. Codex gives up what it could not hand over in some seconds: on a machine
+        that has no time for it the turn may be lost. Of several runs one has to show it."""
+        for _ in range(TRIES):
+            run = self.launch(user, *more, **rest)
+            self.assertEqual(run.code, 0, run.text)
+            with contextlib.suppress(AssertionError):
+                ended = time.monotonic()
+                found = self.records(1, "--operation", "turn", seconds=20)[0]
+                print(f"  its turn is shown {time.monotonic() - ended:.2f} s after its end", flush=True)
+                return run, found
+            print(f"  a run of {run.seconds:.1f} s without its turn: {self.arrived_by_signal()}", flush=True)
+        self.fail(f"the turn of none of {TRIES} runs arrived")
+
     def told(self):
         """Every record in the log, as `tail --json` shows it."""
         out = self.telemetry("tail", "--json", "-n", "100000").stdout
@@ -64,32 +79,28 @@ class OneRun(LaunchCase):
         user = self.codex()
         user.settings()
         before = user.file.read_bytes()
-        run = self.launch(user)
-        self.assertEqual(run.code, 0, run.text)
-        ended = time.monotonic()
-        self.records(1, "--operation", "turn", seconds=60)
-        seen = time.monotonic() - ended
-        eventually(lambda: self.arrived_by_signal()["metrics"] > 100, 60, "its metrics")
+        _, turn = self.turn(user)
+        session = {"session.id": turn["resource"]["attributes"]["session.id"]}
+        eventually(lambda: self.arrived_by_signal(**session)["metrics"] > 100, 60, "its metrics")
         self.assertEqual(user.file.read_bytes(), before)
         self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
         self.assertEqual(len(self.agents()), 1)
-        mine, records = self.own_span(), self.of_codex()
-        spans = [each for each in records if each["record"] == "span"]
+        commands = {each["session_id"]: each for each in self.told() if each["name"] == "codex.command"}
+        # Each of its records has the session of a command.
+        self.assertLessEqual({each["resource"]["attributes"].get("session.id") for each in self.of_codex()}, set(commands))
+        mine = commands[session["session.id"]]
+        spans = [each for each in self.of_codex()
+                 if each["record"] == "span" and session.items() <= each["resource"]["attributes"].items()]
         inside = [each for each in spans if each.get("trace_id") == mine["trace_id"]]
         # A few tasks that it starts at its own beginning have traces of their own.
         self.assertGreater(len(inside), 0.9 * len(spans))
         self.assertIn(mine["span_id"], {each.get("parent_span_id") for each in inside})
-        sessions = {each["resource"]["attributes"].get("session.id") for each in records}
-        self.assertEqual(sessions, {mine["session_id"]})
-        print(f"  {self.arrived_by_signal()}, {len(inside)} of {len(spans)} spans in the command's trace; "
-              f"its turn is shown {seen:.2f} s after its end", flush=True)
+        print(f"  {self.arrived_by_signal(**session)}, {len(inside)} of {len(spans)} spans in the command's trace", flush=True)
 
     def test_what_the_user_says_wins(self):
         user = self.codex()
         user.settings()
-        run = self.launch(user, "-c", 'otel.exporter="none"', env={"OTEL_RESOURCE_ATTRIBUTES": "team=blue,session.id=mine"})
-        self.assertEqual(run.code, 0, run.text)
-        self.records(1, "--operation", "turn")
+        self.turn(user, "-c", 'otel.exporter="none"', env={"OTEL_RESOURCE_ATTRIBUTES": "team=blue,session.id=mine"})
         self.assertEqual(self.arrived_by_signal()["logs"], 0)
         attributes = self.of_codex()[0]["resource"]["attributes"]
         self.assertEqual((attributes["team"], attributes["session.id"]), ("blue", "mine"))
@@ -97,19 +108,55 @@ class OneRun(LaunchCase):
     def test_what_would_turn_off_codexs_export_is_not_handed_on(self):
         user = self.codex()
         user.settings()
-        run = self.launch(user, env={"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"})
-        self.assertEqual(run.code, 0, run.text)
+        run, _ = self.turn(user, env={"OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"})
         self.assertIn("OTEL_EXPORTER_OTLP_COMPRESSION=gzip would turn off", run.text)
-        self.records(1, "--operation", "turn")
 
     def test_an_agent_elsewhere_is_found(self):
         user = self.codex()
         user.settings()
         self.configuration.write_text(
             "receivers: {otlp: {protocols: {http: {endpoint: 'localhost:14318'}}}}\nexporters: {journald: {enabled: false}}\n")
-        run = self.launch(user)
+        self.turn(user)
+
+    def take(self, *places):
+        """Another program listens there."""
+        for address, port in places:
+            other = self.enter(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+            other.bind((address, port))
+            other.listen()
+
+    def test_where_another_program_has_a_port_codex_sends_to_one_that_is_the_agents(self):
+        self.take(("127.0.0.1", 4318), ("::1", 4318), ("127.0.0.1", 4317))
+        user = self.codex()
+        user.settings()
+        self.turn(user)
+        eventually(lambda: all(self.arrived_by_signal().values()), 60, lambda: f"all signals: {self.arrived_by_signal()}")
+        places = {each["place"]: each.get("problem", "") for each in self.status()["receivers"][0]["places"]}
+        self.assertIn("taken", places["127.0.0.1:4318"])
+        self.assertEqual([place for place, problem in places.items() if not problem and place[0] != "/"], ["[::1]:4317"])
+
+    def test_where_another_program_has_every_port_codex_runs_and_is_told(self):
+        self.take(*((address, port) for address in ("127.0.0.1", "::1") for port in (4317, 4318)))
+        user = self.codex()
+        user.settings()
+        run = user.run(under=[self.program, "exec", "--codex", "--"], env=self.env)
         self.assertEqual(run.code, 0, run.text)
-        self.records(1, "--operation", "turn")
+        self.assertIn("all done", run.text)
+        told = next(line for _, line in run.output if "without telemetry" in line)
+        for place in ("127.0.0.1:4317", "[::1]:4317", "127.0.0.1:4318", "[::1]:4318"):
+            self.assertIn(f"{place}: ", told)
+        self.assertIn(f"pid {os.getpid()}", told)
+        print(f"  {told}", flush=True)
+
+    def test_where_an_agent_cannot_start_codex_runs_and_is_told(self):
+        user = self.codex()
+        user.settings()
+        # Its sockets have no place.
+        (self.home / "run/codex-telemetry").write_text("")
+        run = user.run(under=[self.program, "exec", "--codex", "--"], env=self.env)
+        self.assertEqual(run.code, 0, run.text)
+        self.assertIn("all done", run.text)
+        self.assertIn("Codex runs without telemetry: the agent that was started has ended; codex-telemetryd run says why", run.text)
 
     def test_without_an_agent_codex_runs_as_it_is(self):
         user = self.codex()
@@ -275,9 +322,7 @@ class SetUp(LaunchCase):
     def test_codex_starts_where_the_file_has_an_exporter_of_grpc(self):
         user = self.codex()
         user.settings(['exporter = { otlp-grpc = { endpoint = "http://127.0.0.1:9" } }'])
-        run = self.launch(user)
-        self.assertEqual(run.code, 0, run.text)
-        self.records(1, "--operation", "turn")
+        self.turn(user)
 
 
 if __name__ == "__main__":
