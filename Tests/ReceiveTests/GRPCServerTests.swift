@@ -223,6 +223,20 @@ extension OTLPServing {
         #expect(try await serving.end() == 9)
     }
 
+    @Test func `idle connections make room, each for one that comes`() async throws {
+        var limits = OTLPLimits()
+        limits.connectionsMax = 4
+        // None goes by itself.
+        limits.leavingDeadline = .seconds(600)
+        let serving = try await OTLPServing(limits)
+        var idle: [GRPCClient] = []
+        for _ in 0..<12 { idle.append(try serving.caller()) }
+        #expect(try idle[11].answer(to: spans(1))?.code == 0)
+        for client in idle.prefix(8) { try client.waitForEnd() }
+        idle.removeAll()
+        #expect(try await serving.end() == 1)
+    }
+
     @Test func `at the end what has begun is answered, and the connection closed`() async throws {
         let serving = try await OTLPServing()
         let idle = try serving.caller()

@@ -47,7 +47,7 @@ final class GRPCHandler: ChannelInboundHandler, OTLPConnection {
     /// No more calls: the connection ends with the last answer.
     private var isDraining = false
     /// All is said; what still comes is dropped.
-    private var isLeaving = false
+    private(set) var isLeaving = false
     /// While frames of one read are dealt with, answers wait for the last of them.
     private var isReading = false
 
@@ -115,13 +115,17 @@ final class GRPCHandler: ChannelInboundHandler, OTLPConnection {
         context.fireChannelWritabilityChanged()
     }
 
-    var isIdle: Bool { streams.isEmpty }
+    var isIdle: Bool { streams.isEmpty && !isLeaving }
 
     var isReceiving: Bool {
-        !streams.isEmpty && !streams.values.contains { $0.phase == .storing }
+        !streams.isEmpty && !isLeaving && !streams.values.contains { $0.phase == .storing }
     }
 
     func makeRoom() {
+        if isLeaving {
+            context?.close(promise: nil)
+            return
+        }
         for (id, stream) in streams where stream.phase == .receiving { refuse(id, .crowded) }
         leave()
     }

@@ -107,12 +107,15 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
         }
     }
 
+    /// Whether the last answer was given.
+    var isLeaving: Bool { if case .leaving = state { true } else { false } }
+
     /// Others need the place.
     func makeRoom() {
         switch state {
-        case .idle: context?.close(promise: nil)
+        case .idle, .leaving: context?.close(promise: nil)
         case .receiving, .refusing: refuse(Self.crowded)
-        case .storing, .leaving: break
+        case .storing: break
         }
     }
 

@@ -6,7 +6,9 @@ protocol OTLPConnection: AnyObject {
     var isIdle: Bool { get }
     /// Whether requests are arriving, and none is on its way to the log.
     var isReceiving: Bool { get }
-    /// Others need the place.
+    /// Whether all is said, and it stays only for what the peer may still be sending.
+    var isLeaving: Bool { get }
+    /// Others need the place: it leaves, or, if it does so already, ends at once.
     func makeRoom()
     /// The agent ends: no more requests; the connection closes with the last answer.
     func drain()
@@ -20,7 +22,7 @@ protocol OTLPConnection: AnyObject {
 final class OTLPConnections {
     let limits: OTLPLimits
     private var handlers: [UInt64: any OTLPConnection] = [:]
-    /// Numbers with the time of their last use, a count; the oldest are few at the front.
+    /// When each was last used, by a clock that counts uses.
     private var uses: [UInt64: UInt64] = [:]
     private var clock: UInt64 = 0
     private var isDraining = false
@@ -33,14 +35,19 @@ final class OTLPConnections {
     /// A number for a connection, or nil if there is no room and nobody to make some.
     func admit() -> UInt64? {
         if handlers.count >= limits.connectionsMax {
-            guard let oldest = oldest({ $0.isIdle }) ?? oldest({ $0.isReceiving }) else {
-                return nil
+            let next = oldest { $0.isIdle } ?? oldest { $0.isReceiving } ?? oldest { $0.isLeaving }
+            guard let next else { return nil }
+            handlers[next]?.makeRoom()
+            if handlers.count >= limits.connectionsMax + leavingMax {
+                oldest { $0.isLeaving }.flatMap { handlers[$0] }?.makeRoom()
             }
-            handlers[oldest]?.makeRoom()
         }
         clock += 1
         return clock
     }
+
+    /// Those that were told to go and have not gone stand beside `connectionsMax`.
+    private var leavingMax: Int { max(limits.connectionsMax / 8, 1) }
 
     private func oldest(_ isMeant: (any OTLPConnection) -> Bool) -> UInt64? {
         handlers.filter { isMeant($0.value) }.keys

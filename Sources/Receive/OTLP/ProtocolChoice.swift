@@ -50,6 +50,7 @@ final class ProtocolChoice: ChannelInboundHandler, RemovableChannelHandler, OTLP
 
     var isIdle: Bool { true }
     var isReceiving: Bool { false }
+    var isLeaving: Bool { false }
     func makeRoom() { context?.close(promise: nil) }
     func drain() { context?.close(promise: nil) }
 
