@@ -198,16 +198,13 @@ final class Exporters: Sendable {
         case .journald(let config, _):
             return JournalExporter(configuration: config.exporter, failpoints: failpoints)
         case .configured(.otlpHTTP(let config), _):
-            if config.skipsVerification {
-                logger.warning(
-                    "exporter \(name): insecure_skip_verify is set, so that anybody may be the backend"
-                )
-            }
+            if config.skipsVerification { warnOfAnybody(name) }
             let connection = config.connection { ThisProcess.environment($0) }
             return OTLPExporter(
                 name: fileName, configuration: config.exporter(log: log.logID), state: storage,
                 sender: HTTPSender(connection))
         case .configured(.otlpGRPC(let config), _):
+            if config.skipsVerification { warnOfAnybody(name) }
             return OTLPExporter(
                 name: fileName, configuration: config.exporter(log: log.logID), state: storage,
                 sender: config.sender)
@@ -221,6 +218,11 @@ final class Exporters: Sendable {
             let copy = printer
             return DebugExporter(configuration: config.exporter) { copy.info("\($0)") }
         }
+    }
+
+    private func warnOfAnybody(_ name: String) {
+        logger.warning(
+            "exporter \(name): insecure_skip_verify is set, so that anybody may be the backend")
     }
 
     /// As the name of a file or folder.

@@ -38,7 +38,7 @@ extension OTLPDecoder {
         work.isRefused = work.isResourceRefused || work.isScopeRefused
         var left = points.count
         var reader = ByteReader(bytes, in: points.start..<fields.data.upperBound)
-        while left > 0 {
+        while left > 0, result.overflow == nil {
             let tag = try reader.readVarint()
             if tag != 0x0A {
                 try reader.skipField(tag)

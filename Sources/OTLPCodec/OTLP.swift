@@ -18,6 +18,14 @@ package enum OTLPEncoding: Sendable {
     case protobuf
     /// OTLP's own JSON: ids in hexadecimal, enumerations as numbers.
     case json
+
+    /// As in `Content-Type`.
+    package var mediaType: String {
+        switch self {
+        case .protobuf: "application/x-protobuf"
+        case .json: "application/json"
+        }
+    }
 }
 
 /// The protocol's version and our limits.

@@ -18,7 +18,11 @@ enum FieldKind: Sendable {
 enum Enumeration: Sendable {
     case spanKind, statusCode, severity, temporality
 
-    private static let severities = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
+    private static let severities =
+        ["UNSPECIFIED"]
+        + ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"].flatMap {
+            [$0, $0 + "2", $0 + "3", $0 + "4"]
+        }
 
     /// The number that a name stands for.
     func number(_ name: String) -> Int? {
@@ -33,11 +37,7 @@ enum Enumeration: Sendable {
             return Enumeration.index(
                 name, "AGGREGATION_TEMPORALITY_", ["UNSPECIFIED", "DELTA", "CUMULATIVE"])
         case .severity:
-            var names = ["UNSPECIFIED"]
-            for severity in Enumeration.severities {
-                names += [severity, severity + "2", severity + "3", severity + "4"]
-            }
-            return Enumeration.index(name, "SEVERITY_NUMBER_", names)
+            return Enumeration.index(name, "SEVERITY_NUMBER_", Enumeration.severities)
         }
     }
 

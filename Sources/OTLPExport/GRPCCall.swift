@@ -58,7 +58,7 @@ struct GRPCArrival {
     private var retryNanoseconds: UInt64?
     private var bytes = ByteBuffer()
 
-    /// Takes headers or trailers; false if they are none.
+    /// Takes headers or trailers.
     mutating func take(_ headers: HPACKHeaders) {
         if let status = headers.first(name: ":status") { httpStatus = Int(status) }
         guard let status = headers.first(name: "grpc-status") else { return }

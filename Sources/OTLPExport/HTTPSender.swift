@@ -46,13 +46,13 @@ package final class HTTPSender: RequestSender {
     package func close() {
         let closing = clients.values
         clients = [:]
-        do {
-            for client in closing { try client.syncShutdown() }
-            try group?.syncShutdownGracefully()
-        } catch {
-            // It is over either way: connections are closed, and their requests failed.
+        for client in closing {
+            // It is over either way: its connections are closed, and their requests failed.
+            do { try client.syncShutdown() } catch { continue }
         }
+        let ending = group
         group = nil
+        do { try ending?.syncShutdownGracefully() } catch { return }
     }
 
     private func client(_ proxy: ProxyAddress?) throws(ConnectionProblem) -> HTTPClient {

@@ -1,7 +1,7 @@
 package import Export
 package import OTLPCodec
 
-/// Where an OTLP exporter sends what, and how (`exporters: otlp_http:` of the configuration).
+/// Where an OTLP exporter sends what, and how (`otlp_http:` and `otlp_grpc:` below `exporters:` of the configuration).
 package struct OTLPExportConfiguration: Sendable, Equatable {
     /// A header of every request.
     package struct Header: Sendable, Equatable {

@@ -4,7 +4,7 @@ import SegmentLog
 package import SystemIO
 import TelemetryBatch
 
-/// Sends records to a backend as OTLP over HTTP, each at least once: what was sent and not answered before a
+/// Sends records to a backend as OTLP over HTTP or gRPC, each at least once: what was sent and not answered before a
 /// death comes again.
 ///
 /// One request of each signal is under way at a time. One that may be sent again stays the first of its signal until it

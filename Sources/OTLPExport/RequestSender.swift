@@ -12,7 +12,7 @@ package struct OutgoingRequest: Sendable {
     package let body: [UInt8]
 }
 
-/// The way to a backend: HTTP, or a test's.
+/// The way to a backend: HTTP, gRPC, or a test's.
 package protocol RequestSender: AnyObject {
     /// Sends; does not wait. `completion` is called once, on any thread.
     func send(

@@ -246,13 +246,3 @@ final class SignalLane {
         return "\(signal.rawValue).\(kind)\(compressor == nil ? "" : ".gz")"
     }
 }
-
-extension OTLPEncoding {
-    /// As in `Content-Type`.
-    fileprivate var mediaType: String {
-        switch self {
-        case .protobuf: "application/x-protobuf"
-        case .json: "application/json"
-        }
-    }
-}

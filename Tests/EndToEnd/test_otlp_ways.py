@@ -84,12 +84,12 @@ class Ways(OTLPCase):
         self.addCleanup(server.shutdown)
         return server
 
-    def configure(self, env=None, **exporter):
+    def configure(self, env=None, kind="otlp_http", **exporter):
         config = self.home / "config.yaml"
         basic = {"retry_on_failure": {"initial_interval": "50ms", "max_interval": "200ms"}, "timeout": "5s"}
         config.write_text(json.dumps({
             "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"localhost:{self.port}"}}}},
-            "exporters": {"otlp_http": basic | exporter, "journald": {"enabled": False}},
+            "exporters": {kind: basic | exporter, "journald": {"enabled": False}},
         }))
         self.start("--config", config, env=env)
         self.status_where("the receiver is open", lambda s: not self.closed_places(s))
@@ -155,7 +155,10 @@ class Ways(OTLPCase):
         server = self.serve(Backend, tls=self.context(self.certificates()))
         self.configure(endpoint=f"https://127.0.0.1:{server.server_address[1]}", tls={"insecure_skip_verify": True})
         self.delivered(self.emit(3))
-        self.assertIn("insecure_skip_verify is set", self.messages.read_text())
+        self.assertIn("exporter otlp_http: insecure_skip_verify is set", self.messages.read_text())
+        self.stop()
+        self.configure(kind="otlp_grpc", endpoint=f"localhost:{free_port()}", tls={"insecure_skip_verify": True})
+        eventually(lambda: "exporter otlp_grpc: insecure_skip_verify is set" in self.messages.read_text(), 20, "it is said")
         self.stop()
 
     # Proxies

@@ -314,16 +314,6 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     }
 }
 
-extension OTLPEncoding {
-    /// As in `Content-Type`.
-    var mediaType: String {
-        switch self {
-        case .protobuf: "application/x-protobuf"
-        case .json: "application/json"
-        }
-    }
-}
-
 extension HTTPResponseStatus {
     /// The nearest code of google.rpc.Code.
     var rpcCode: Int32 {

@@ -1,3 +1,5 @@
+internal import OTLPCodec
+
 /// Limits of an OTLP receiver, beside the budget of bytes that all receivers share.
 package struct OTLPLimits: Sendable, Equatable {
     /// Bytes of a body over HTTP, as sent and once decompressed: the Collector's.
@@ -9,8 +11,8 @@ package struct OTLPLimits: Sendable, Equatable {
     /// PING, SETTINGS and the like that an HTTP/2 connection may send within a second. A peer of grpc-go sends a
     /// PING for every answer, one at a time.
     package var controlFramesPerSecondMax = 2000
-    /// What the batches of a request may cost, in bytes: `OTLP.requestBatchBytesMax`.
-    package var batchBytesMax = 24 << 20
+    /// What the batches of a request may cost, in bytes.
+    package var batchBytesMax = OTLP.requestBatchBytesMax
     /// Open connections; when there are more, the one that was idle for longest makes room.
     package var connectionsMax = 512
     /// How long a request may take from its head to its last byte.
