@@ -107,8 +107,8 @@ private final class Sending {
         patience = patienceSeconds * 1_000_000_000
     }
 
-    /// Whether the backend has not helped for too long.
-    var isHopeless: Bool { Clocks.boottime() - helped > patience }
+    /// Whether the backend has not helped for too long. Looking for records is not its doing.
+    var isHopeless: Bool { ledger.pending > 0 && Clocks.boottime() - helped > patience }
 
     /// Takes the records of an entry that are of the time.
     func take(_ entry: StoredEntry, _ filter: RecordFilter) {
@@ -126,6 +126,7 @@ private final class Sending {
             if isHopeless { return }
             step(stopping: false)
         }
+        if ledger.pending == 0 { helped = Clocks.boottime() }
         let ticket = ledger.take(
             records: ranges.reduce(0) { $0 + $1.count }, end: entry.envelope.next)
         exporter.take(
