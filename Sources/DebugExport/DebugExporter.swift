@@ -76,12 +76,7 @@ package final class DebugExporter: Exporter {
             }
             (secondBegan, lines) = (now, 0)
         }
-        if configuration.verbosity == .basic {
-            tell([RecordText.counts(export)])
-            let count = export.ranges.reduce(0) { $0 + $1.count }
-            ledger.settle(export.ticket, .delivered, records: count)
-            return
-        }
+        if configuration.verbosity == .basic { return count(export, &ledger) }
         let isDetailed = configuration.verbosity == .detailed
         var isFirst = true
         for record in export.batch.records {
@@ -99,6 +94,17 @@ package final class DebugExporter: Exporter {
                     : [RecordText.line(record, export.batch)])
             ledger.settle(export.ticket, .delivered)
         }
+    }
+
+    /// One line for a batch.
+    private func count(_ export: ExportBatch, _ ledger: inout ExportLedger) {
+        let records = export.ranges.reduce(0) { $0 + $1.count }
+        guard lines < configuration.linesPerSecond else {
+            left += UInt64(records)
+            return ledger.settle(export.ticket, .excluded(.rateCapped), records: records)
+        }
+        tell([RecordText.counts(export)])
+        ledger.settle(export.ticket, .delivered, records: records)
     }
 
     private func tell(_ found: [String]) {

@@ -173,6 +173,18 @@ final class Printed: Sendable {
         #expect(ledger.counts[.delivered] == 1)
     }
 
+    @Test func `basic has no more lines a second than the others`() throws {
+        let exporter = exporter {
+            $0.verbosity = .basic
+            $0.linesPerSecond = 1
+        }
+        #expect(show(try batch(), to: exporter).counts[.delivered] == 5)
+        let ledger = show(try batch(), [1..<4], to: exporter)
+        #expect(printed.take().count == 1)
+        #expect(ledger.counts[.excluded(.rateCapped)] == 3)
+        #expect(exporter.details == ["not_printed": "3"])
+    }
+
     @Test func `what is another exporter's is neither printed nor settled`() throws {
         let ledger = show(try batch(), [0..<1, 4..<5], to: exporter { $0.verbosity = .normal })
         #expect(printed.take().map { $0.prefix(7) } == ["buy 000", "latency"])
