@@ -69,14 +69,16 @@ package struct RetryState: Sendable, Equatable {
         nextAttemptNanoseconds = 0
     }
 
-    /// An attempt failed. `random` is uniform in 0..<1.
+    /// An attempt failed. `random` is uniform in 0..<1. A sink that asks for no wait at all, or for one that by our
+    /// clock is over, is waited for as one that does not say when.
     package mutating func failed(
         _ failure: AttemptFailure, nowNanoseconds: UInt64, random: Double
     ) -> RetryDecision {
         guard case .retryable(let asked) = failure else { return .giveUp }
         let first = firstFailureNanoseconds ?? nowNanoseconds
         firstFailureNanoseconds = first
-        let wait = asked.map(nanoseconds(of:)) ?? backoffNanoseconds(random: random)
+        let wished = asked.map(nanoseconds(of:)) ?? 0
+        let wait = wished > 0 ? wished : backoffNanoseconds(random: random)
         failures += 1
         if let limit = policy.giveUpAfter,
             nowNanoseconds &- first &+ wait > nanoseconds(of: limit)

@@ -148,7 +148,7 @@ package final class OTLPExporter: Exporter {
         let now = time.boottime()
         for lane in lanes {
             let open = lane.openNanoseconds(now: now)
-            if open == 0 || open != nil && stopping { lane.seal() }
+            if open == 0 || stopping { lane.seal() }
             start(lane, now)
         }
         // While the log has more there is more to do than to wait for answers.

@@ -130,9 +130,10 @@ final class SignalLane {
         return count
     }
 
-    /// How long the open request may take more records, nil if there is none.
+    /// How long the open request may take more records, nil if there is none, or if another goes before it: until
+    /// that is answered it takes what comes, so that a backend that was away does not get many small ones.
     func openNanoseconds(now: UInt64) -> UInt64? {
-        if parts.isEmpty { return nil }
+        if parts.isEmpty || !sealed.isEmpty { return nil }
         let end = openedNanoseconds &+ nanoseconds(of: configuration.flushInterval)
         return end > now ? end - now : 0
     }
@@ -146,8 +147,9 @@ final class SignalLane {
     }
 
     private func packed(_ encoder: borrowing OTLPEncoder) -> [UInt8] {
-        let plain = encoder.bytes(configuration.encoding)
-        return compressor?.gzip(plain.span.bytes) ?? plain
+        guard let compressor else { return encoder.bytes(configuration.encoding) }
+        if configuration.encoding == .protobuf { return compressor.gzip(encoder.protobuf) }
+        return compressor.gzip(encoder.bytes(configuration.encoding).span.bytes)
     }
 
     /// The first request is dealt with.

@@ -43,6 +43,19 @@ private let second: UInt64 = 1_000_000_000
         #expect(decision == .retry(atNanoseconds: 5 + 17 * second))
     }
 
+    @Test func `a sink that asks for no wait is not asked without end`() {
+        for asked: Duration in [.zero, .seconds(-5)] {
+            var state = RetryState(RetryPolicy(initial: .seconds(1), jitter: 0))
+            var now = second
+            for wait: UInt64 in [1, 2, 4] {
+                let decision = state.failed(
+                    .retryable(after: asked), nowNanoseconds: now, random: 0)
+                #expect(decision == .retry(atNanoseconds: now + wait * second))
+                now += wait * second
+            }
+        }
+    }
+
     @Test func `a permanent failure is never tried again`() {
         var state = RetryState(RetryPolicy())
         #expect(state.failed(.permanent, nowNanoseconds: 5, random: 0) == .giveUp)
