@@ -1,5 +1,8 @@
 import AsyncHTTPClient
+import NIOCore
+import NIOPosix
 import NIOSSL
+import SystemIO
 
 /// How a backend is reached: certificates, and through which proxy.
 package struct ConnectionSettings: Sendable, Equatable {
@@ -39,6 +42,24 @@ package struct ConnectionSettings: Sendable, Equatable {
         return tls
     }
 
+    /// What is wrong with the files now, nil if nothing is: the key whose file it is, and a sentence about it.
+    package func fileMistake() -> (key: String, message: String)? {
+        do throws(ConnectionProblem) {
+            let tls = try tls()
+            if certificateFile == nil { return nil }
+            do { _ = try NIOSSLContext(configuration: tls) } catch {
+                return (
+                    "tls.key_file",
+                    "\(keyFile ?? "") is not the key of tls.cert_file \(certificateFile ?? ""); "
+                        + "name the key that the certificate was made with"
+                )
+            }
+            return nil
+        } catch {
+            return TLSFile.mistake(error.description)
+        }
+    }
+
     private static func certificates(
         _ file: String, _ key: String
     ) throws(ConnectionProblem) -> [NIOSSLCertificate] {
@@ -52,10 +73,40 @@ package struct ConnectionSettings: Sendable, Equatable {
     }
 }
 
+/// A sentence about a file, `KEY FILE …`.
+enum TLSFile {
+    /// The key, and the rest with what to do.
+    static func mistake(_ sentence: String) -> (key: String, message: String) {
+        let key = sentence.prefix { $0 != " " }
+        let rest = sentence.dropFirst(key.count + 1)
+        return (
+            String(key), "\(rest); it must be a file in PEM that the agent's user may read"
+        )
+    }
+}
+
 /// Why a connection cannot be tried: a sentence.
 struct ConnectionProblem: Error {
     let description: String
     init(_ description: String) { self.description = description }
+
+    /// Why there is no connection to a place, nil if that is not what the error says.
+    init?(_ error: any Error, host: String, port: Int) {
+        let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
+        let refused = causes.filter {
+            ($0 as? IOError)?.errnoCode == SystemError.connectionRefused
+        }
+        if !refused.isEmpty, refused.count == causes.count {
+            description =
+                "connection refused by \(host):\(port): nothing listens there; start the backend, or "
+                + "give the exporter another endpoint"
+        } else if error is NIOConnectionError {
+            let reasons = Set(causes.map { "\($0)" }).sorted().joined(separator: ", ")
+            description = "no connection to \(host):\(port): \(reasons)"
+        } else {
+            return nil
+        }
+    }
 }
 
 /// Through which proxy a URL is reached: `proxy_url`, else `HTTPS_PROXY` or `HTTP_PROXY`, but for what `NO_PROXY`

@@ -200,9 +200,12 @@ final class GRPCLink {
     private func failed(_ error: any Error) {
         guard case .connecting(let waiting) = state else { return }
         state = .idle
-        let reasons = Set(
-            (error as? NIOConnectionError)?.connectionErrors.map { "\($0.error)" } ?? ["\(error)"])
-        let sentence = "no connection: " + reasons.sorted().joined(separator: ", ")
+        let problem: ConnectionProblem? =
+            switch place {
+            case .tcp(let host, let port): ConnectionProblem(error, host: host, port: port)
+            case .path: nil
+            }
+        let sentence = problem?.description ?? "no connection: \(error)"
         for call in waiting { call.completion(.failed(sentence)) }
     }
 }

@@ -33,9 +33,12 @@ package final class HTTPSender: RequestSender {
                 request: outgoing, maxBodySize: Self.answerBytesMax)
             let proxy = settings.proxy.proxy(
                 isSecure: outgoing.scheme == "https", host: outgoing.host)
+            let (host, port) = (outgoing.host, outgoing.port)
             try client(proxy).execute(
                 request: outgoing, delegate: answer, deadline: .now() + TimeAmount(timeout)
-            ).futureResult.whenComplete { completion(Self.outcome($0)) }
+            ).futureResult.whenComplete {
+                completion(Self.outcome($0, host: proxy?.host ?? host, port: proxy?.port ?? port))
+            }
         } catch let problem as ConnectionProblem {
             completion(.failed(problem.description))
         } catch {
@@ -69,7 +72,9 @@ package final class HTTPSender: RequestSender {
         return client
     }
 
-    private static func outcome(_ result: Result<HTTPClient.Response, any Error>) -> SendOutcome {
+    private static func outcome(
+        _ result: Result<HTTPClient.Response, any Error>, host: String, port: Int
+    ) -> SendOutcome {
         switch result {
         case .success(let response):
             return .answered(
@@ -77,12 +82,9 @@ package final class HTTPSender: RequestSender {
                 retryAfter: response.headers.first(name: "retry-after"),
                 contentType: response.headers.first(name: "content-type"),
                 body: response.body.map { Array($0.readableBytesView) } ?? [])
-        case .failure(let error as NIOConnectionError):
-            let reasons = Set(error.connectionErrors.map { "\($0.error)" })
-            return .failed(
-                "no connection to \(error.host):\(error.port): "
-                    + reasons.sorted().joined(separator: ", "))
-        case .failure(let error): return .failed("no answer: \(error)")
+        case .failure(let error):
+            let problem = ConnectionProblem(error, host: host, port: port)
+            return .failed(problem?.description ?? "no answer: \(error)")
         }
     }
 }

@@ -50,6 +50,8 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     package static let outOfRange = ERANGE
     /// `EADDRINUSE`: somebody listens there.
     package static let addressInUse = EADDRINUSE
+    /// Nobody listens there.
+    package static let connectionRefused = ECONNREFUSED
 
     /// The directory with this path is not ours any more: nothing may be written there.
     package static func disowned(_ path: String) -> SystemError {

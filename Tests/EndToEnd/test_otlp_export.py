@@ -100,6 +100,7 @@ class OTLPExport(ExportCase):
         total = self.send()
         exporter = eventually(lambda: (e := self.exporter())["state"] == "degraded" and e, 20, "the exporter says so")
         self.assertEqual((exporter["delivered"], exporter["waiting"]), (0, total))
+        self.assertRegex(exporter["reason"], f"connection refused by 127.0.0.1:{self.backend_port}: nothing listens there; start the backend")
         total += self.send()
         self.backend()
         self.delivered(total)
