@@ -300,6 +300,9 @@ final class AgentParts: Sendable {
         for warning in configuration.warnings { logger.warning("reload: \(warning)") }
         admission.change(to: new.intake.limits.within(descriptors))
         exporters.apply(new)
+        for problem in Set(receivers.otlp?.renewCertificates() ?? []).sorted() {
+            logger.error("reload: receivers.otlp: \(problem); the old certificates stay")
+        }
         var late: [String] = []
         if old.log != new.log { late.append("log") }
         if old.otlp != new.otlp { late.append("receivers.otlp") }

@@ -121,7 +121,10 @@ package struct AgentProgram: Sendable {
     /// A wrong file never keeps intake closed: the built-in default stays in force, loudly.
     private func loadAtStart(_ configuration: ConfigurationState, _ logger: Logger) {
         do {
-            try configuration.load()
+            try configuration.load(testingFiles: false)
+            for problem in configuration.reading.fileProblems {
+                logger.error("configuration: \(problem)")
+            }
             for warning in configuration.warnings { logger.warning("configuration: \(warning)") }
         } catch {
             for problem in error.problems { logger.error("configuration: \(problem)") }

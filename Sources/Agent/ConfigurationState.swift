@@ -32,10 +32,11 @@ package final class ConfigurationState: Sendable {
     /// What the file that is in force says and does nothing, or something else than it may seem.
     package var warnings: [ConfigProblem] { reading.warnings }
 
-    /// Reads the file. A right one is in force from now on; with a wrong one the old stays.
-    package func load() throws(ConfigProblems) {
+    /// Reads the file. A right one is in force from now on; with a wrong one the old stays. Without `testingFiles`
+    /// certificates may be wrong: who needs them says so, and tries again.
+    package func load(testingFiles: Bool = true) throws(ConfigProblems) {
         do {
-            let fresh = try Self.read(file, mustExist: isNamed)
+            let fresh = try Self.read(file, mustExist: isNamed, testingFiles: testingFiles)
             state.withLock { $0 = State(reading: fresh) }
         } catch {
             state.withLock { $0.problems = error.problems }
@@ -46,9 +47,10 @@ package final class ConfigurationState: Sendable {
     /// A file has at most so many bytes.
     private static let bytesMax = 1 << 20
 
-    /// Reads a file without putting it in force. One that does not exist adds nothing, unless it must.
+    /// Reads a file without putting it in force. One that does not exist adds nothing, unless it must. `testingFiles`:
+    /// whether certificates and keys that it names must be right, too.
     package static func read(
-        _ file: String, mustExist: Bool
+        _ file: String, mustExist: Bool, testingFiles: Bool = false
     ) throws(ConfigProblems) -> ConfigReading {
         var bytes: [UInt8] = []
         do throws(SystemError) {
@@ -61,8 +63,11 @@ package final class ConfigurationState: Sendable {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw problem(file, "it is not UTF-8; save it as UTF-8")
         }
-        return try ConfigReading(
+        let reading = try ConfigReading(
             yaml: text, file: file, environment: { ThisProcess.environment($0) })
+        let problems = testingFiles ? reading.fileProblems : []
+        guard problems.isEmpty else { throw ConfigProblems(problems: problems) }
+        return reading
     }
 
     private static func problem(_ file: String, _ message: String) -> ConfigProblems {

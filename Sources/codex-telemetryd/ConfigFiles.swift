@@ -55,7 +55,7 @@ struct ConfigCheck: ParsableCommand {
 
     func run() throws {
         try PlaceOptions.refuseRepaired(file)
-        let reading = try ConfigFile.read(file, mustExist: true)
+        let reading = try ConfigFile.read(file, mustExist: true, testingFiles: true)
         let count = reading.warnings.count
         let words =
             switch count {
@@ -69,9 +69,12 @@ struct ConfigCheck: ParsableCommand {
 
 /// A configuration file, read as the agent reads it.
 private enum ConfigFile {
-    static func read(_ path: String, mustExist: Bool) throws(CommandFailure) -> ConfigReading {
+    static func read(
+        _ path: String, mustExist: Bool, testingFiles: Bool = false
+    ) throws(CommandFailure) -> ConfigReading {
         do throws(ConfigProblems) {
-            let reading = try ConfigurationState.read(path, mustExist: mustExist)
+            let reading = try ConfigurationState.read(
+                path, mustExist: mustExist, testingFiles: testingFiles)
             for warning in reading.warnings {
                 Output.complain("warning: \(TerminalText.safe("\(warning)"))")
             }

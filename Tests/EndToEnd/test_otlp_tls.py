@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import unittest
 import unittest.mock
 
+from host import eventually
 from installed import ROOT
 from test_otlp_hostile import head, spans
 from test_otlp_intake import PYTHON, OTLPCase, free_port
@@ -116,6 +118,72 @@ class WithTLS(OTLPCase):
         self.status_where("it is open", lambda s: not self.closed_places(s))
         self.assertEqual(self.post(self.context()), 200)
         self.stop()
+
+    def test_certificates_are_renewed_by_a_reload_and_no_connection_is_lost(self):
+        self.configure()
+        with socket.create_connection((ADDRESS, self.port), 20) as plain, \
+                self.context().wrap_socket(plain, server_hostname=ADDRESS) as peer:
+
+            def ask():
+                body = spans(1)
+                peer.sendall(head(len(body)).replace(b"localhost", ADDRESS.encode()) + body)
+                return int(peer.recv(4096).split()[1])
+
+            def serial():
+                with socket.create_connection((ADDRESS, self.port), 20) as other, \
+                        self.context().wrap_socket(other, server_hostname=ADDRESS) as later:
+                    return later.getpeercert()["serialNumber"]
+
+            self.assertEqual(ask(), 200)
+            first = serial()
+            sign(self.home, "server", "authority")
+            self.assertEqual(serial(), first)
+            self.telemetry("config", "reload")
+            second = serial()
+            self.assertNotEqual(second, first)
+            # The connection that was there goes on.
+            self.assertEqual(ask(), 200)
+            # By a signal, too.
+            sign(self.home, "server", "authority")
+            self.agent.send_signal(signal.SIGHUP)
+            eventually(lambda: serial() != second, 30, "the third certificate is there")
+            third = serial()
+            # With a wrong one nothing changes.
+            sign(self.home, "stranger")
+            (self.home / "stranger.key").rename(self.home / "server.key")
+            told = self.telemetry("config", "reload", check=False)
+            self.assertNotEqual(told.returncode, 0)
+            self.assertIn("is not the key of tls.cert_file", told.stderr)
+            self.assertEqual((serial(), ask()), (third, 200))
+        self.stop()
+
+    def test_config_check_tests_the_files(self):
+        config, here = self.home / "mine.yaml", self.home
+        (here / "text.pem").write_text("no certificate\n")
+        (here / "folder").mkdir()
+        wrong = (
+            ("cert_file", here / "nowhere.pem", "cannot be used"), ("cert_file", here / "text.pem", "cannot be used|has no certificate"),
+            ("key_file", here / "nowhere.key", "cannot be used"), ("key_file", here / "text.pem", "cannot be used"),
+            ("key_file", here / "client.key", "is not the key of tls.cert_file"),
+            ("cert_file", here / "folder", "cannot be used|has no certificate"),
+        )
+        for receiver in (True, False):
+            for key, file, expected in wrong:
+                files = {"cert_file": here / "server.pem", "key_file": here / "server.key"} | {key: file}
+                lines = "".join(f"{name}: {path}\n" for name, path in files.items())
+                if receiver:
+                    top, indent, name = f"receivers:\n  otlp:\n    protocols:\n      http:\n        endpoint: {ADDRESS}:{self.port}\n        tls:\n", 10, "receivers.otlp.protocols.http"
+                else:
+                    top, indent, name = "exporters:\n  otlp_http:\n    endpoint: https://127.0.0.1:9\n    tls:\n", 6, "exporters.otlp_http"
+                config.write_text(top + "".join(" " * indent + line for line in lines.splitlines(True)))
+                with self.subTest(receiver=receiver, key=key, file=file.name):
+                    told = self.telemetry("config", "check", config, check=False)
+                    self.assertEqual(told.returncode, 78, told.stderr)
+                    number = next(n for n, line in enumerate(config.read_text().splitlines(), 1) if f"{key}:" in line)
+                    self.assertRegex(told.stderr, rf"mine\.yaml:{number}:\d+: {name}\.tls\.{key} {file} .*(?:{expected})")
+                    self.assertRegex(told.stderr, "must be a file in PEM that the agent's user may read|name the key that")
+        config.write_text(top.replace("tls:\n", f"tls: {{ca_file: {here}/authority.pem, cert_file: {here}/client.pem, key_file: {here}/client.key}}\n"))
+        self.assertIn("as it should be", self.telemetry("config", "check", config).stdout)
 
 
 class Configuration(OTLPCase):

@@ -23,6 +23,10 @@ package struct ConfigReading: Sendable, Equatable {
     package let origins: [String: String]
     /// What the file says and does nothing, or something else than it may seem.
     package let warnings: [ConfigProblem]
+    /// The file.
+    let file: String
+    /// Where each key stands in it.
+    let places: [String: YAMLPlace]
 
     /// The built-in default alone.
     package static let builtIn = ConfigReading(config: AgentConfig(), origins: [:])
@@ -50,6 +54,8 @@ package struct ConfigReading: Sendable, Equatable {
         config = walk.config
         origins = walk.origins
         warnings = walk.warnings
+        places = walk.places
+        self.file = file
     }
 
     /// What is usually behind it.
@@ -67,6 +73,8 @@ package struct ConfigReading: Sendable, Equatable {
         self.config = config
         self.origins = origins
         warnings = []
+        file = ""
+        places = [:]
     }
 }
 

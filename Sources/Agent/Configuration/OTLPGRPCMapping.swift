@@ -4,20 +4,25 @@ internal import OTLPCodec
 internal import OTLPExport
 
 extension OTLPGRPCConfig {
-    /// The way to the backend.
-    var sender: GRPCSender {
+    /// How the backend is reached.
+    var connection: ConnectionSettings {
         var settings = ConnectionSettings()
         settings.caFile = caFile.isEmpty ? nil : caFile
         settings.certificateFile = certificateFile.isEmpty ? nil : certificateFile
         settings.keyFile = keyFile.isEmpty ? nil : keyFile
         settings.skipsVerification = skipsVerification
+        return settings
+    }
+
+    /// The way to the backend.
+    var sender: GRPCSender {
         let place: GRPCSender.Place =
             if let path = endpoint?.path {
                 .path(path)
             } else {
                 .tcp(host: endpoint?.bareHost ?? "", port: endpoint?.port ?? 0)
             }
-        return GRPCSender(place, isSecure: isSecure, settings)
+        return GRPCSender(place, isSecure: isSecure, connection)
     }
 
     /// As the exporter of the agent with a log takes it.

@@ -9,12 +9,7 @@ extension AgentConfig.OTLP {
             for address in endpoint.addresses {
                 let place: OTLPServer.Place =
                     if tls.isOn {
-                        .secure(
-                            host: address, port: endpoint.port,
-                            PlaceTLS(
-                                certificateFile: tls.certificateFile, keyFile: tls.keyFile,
-                                clientCAFile: tls.clientCAFile.isEmpty ? nil : tls.clientCAFile,
-                                applicationProtocol: name))
+                        .secure(host: address, port: endpoint.port, tls.settings(name))
                     } else {
                         .tcp(host: address, port: endpoint.port)
                     }
@@ -23,5 +18,15 @@ extension AgentConfig.OTLP {
             }
         }
         return found
+    }
+}
+
+extension ReceiverTLS {
+    /// As a place takes it.
+    func settings(_ applicationProtocol: String) -> PlaceTLS {
+        PlaceTLS(
+            certificateFile: certificateFile, keyFile: keyFile,
+            clientCAFile: clientCAFile.isEmpty ? nil : clientCAFile,
+            applicationProtocol: applicationProtocol)
     }
 }

@@ -59,6 +59,8 @@ package final class OTLPServer: Service {
     private let group: MultiThreadedEventLoopGroup
     /// Guards what is shown; held for a copy.
     private let shown: Mutex<[PlaceStatus]>
+    /// Guards what new connections are secured with; held for a copy or a change.
+    private let contexts = Mutex<[PlaceTLS: NIOSSLContext]>([:])
     private let counted = Mutex<OTLPLedger?>(nil)
 
     /// A receiver on these places. `ownUID`: only peers of this uid are served over TCP, nil: everybody's.
@@ -82,6 +84,21 @@ package final class OTLPServer: Service {
 
     /// What was met since the start.
     package var counts: OTLPCounts { counted.withLock { $0?.snapshot } ?? OTLPCounts() }
+
+    /// Reads certificates and keys again: what is accepted from now on has the new ones, connections that are open keep
+    /// theirs. With files that are wrong the old ones stay; a sentence for each place where they are.
+    package func renewCertificates() -> [String] {
+        let used = contexts.withLock { Set($0.keys) }
+        return used.compactMap { settings in
+            do throws(PlaceTLSProblem) {
+                let context = try settings.context()
+                contexts.withLock { $0[settings] = context }
+                return nil
+            } catch {
+                return error.description
+            }
+        }.sorted()
+    }
 
     /// Serves until graceful shutdown: then no more connections; requests that are under way are answered.
     package func run() async throws {
@@ -171,9 +188,13 @@ package final class OTLPServer: Service {
     }
 
     private func open(_ place: Place, _ parts: Parts) async throws -> any Channel {
-        var tls: NIOSSLContext?
-        if case .secure(_, _, let settings) = place { tls = try settings.context() }
-        let secure = tls
+        var settings: PlaceTLS?
+        if case .secure(_, _, let its) = place {
+            let context = try its.context()
+            contexts.withLock { $0[its] = context }
+            settings = its
+        }
+        let secure = settings
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -199,7 +220,7 @@ package final class OTLPServer: Service {
     }
 
     private func admit(
-        _ channel: any Channel, _ tls: NIOSSLContext?, _ parts: Parts
+        _ channel: any Channel, _ tls: PlaceTLS?, _ parts: Parts
     ) -> EventLoopFuture<Void> {
         ledger.opened()
         return PeerInspection.identity(of: channel).flatMapThrowing { peer in
@@ -213,7 +234,13 @@ package final class OTLPServer: Service {
                 throw OTLPAdmissionError.full
             }
             let operations = channel.pipeline.syncOperations
-            if let tls { try operations.addHandler(NIOSSLServerHandler(context: tls)) }
+            if let tls {
+                // Made when the place was opened.
+                guard let context = self.contexts.withLock({ $0[tls] }) else {
+                    throw OTLPAdmissionError.unsecured
+                }
+                try operations.addHandler(NIOSSLServerHandler(context: context))
+            }
             // With TLS a host has the names of its certificate, and no web page gets in with one of them.
             let isLoopback = isNetwork && tls == nil
             try operations.addHandler(
@@ -230,4 +257,6 @@ enum OTLPAdmissionError: Error {
     case foreignPeer
     /// All connections are busy.
     case full
+    /// There are no certificates for the place.
+    case unsecured
 }

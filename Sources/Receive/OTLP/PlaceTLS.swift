@@ -43,6 +43,27 @@ package struct PlaceTLS: Sendable, Hashable {
         }
     }
 
+    /// What is wrong with the files now, nil if nothing is: the key whose file it is, and a sentence about it.
+    package func fileMistake() -> (key: String, message: String)? {
+        do throws(PlaceTLSProblem) {
+            _ = try context()
+            return nil
+        } catch {
+            let key = error.description.prefix { $0 != " " }
+            let rest = error.description.dropFirst(key.count + 1)
+            if rest.hasPrefix("and ") {
+                return (
+                    "tls.key_file",
+                    "\(keyFile) is not the key of tls.cert_file \(certificateFile); "
+                        + "name the key that the certificate was made with"
+                )
+            }
+            return (
+                String(key), "\(rest); it must be a file in PEM that the agent's user may read"
+            )
+        }
+    }
+
     private func certificates(
         _ file: String, _ key: String
     ) throws(PlaceTLSProblem) -> [NIOSSLCertificate] {

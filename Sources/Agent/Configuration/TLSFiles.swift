@@ -1,0 +1,31 @@
+internal import OTLPExport
+internal import Receive
+
+extension ConfigReading {
+    /// What is wrong with the certificates and keys that the file names, as they are now.
+    var fileProblems: [ConfigProblem] {
+        var found: [(key: String, message: String)] = []
+        for (name, tls) in [("http", config.otlp.httpTLS), ("grpc", config.otlp.grpcTLS)]
+        where config.otlp.enabled && tls.isOn {
+            guard let mistake = tls.settings(name).fileMistake() else { continue }
+            found.append(("receivers.otlp.protocols.\(name).\(mistake.key)", mistake.message))
+        }
+        for (name, exporter) in config.exporters.sorted(by: { $0.key < $1.key })
+        where exporter.settings.basics.enabled && config.isUsed(name) {
+            let settings: ConnectionSettings
+            switch exporter {
+            case .otlpHTTP(let its): settings = its.connection { _ in nil }
+            case .otlpGRPC(let its): settings = its.connection
+            case .file, .debug: continue
+            }
+            guard let mistake = settings.fileMistake() else { continue }
+            found.append(("exporters.\(name).\(mistake.key)", mistake.message))
+        }
+        return found.compactMap { key, message in
+            // What a variable names is no error of the file.
+            guard let place = places[key] else { return nil }
+            return ConfigProblem(
+                file: file, line: place.line, column: place.column, message: "\(key) \(message)")
+        }
+    }
+}
