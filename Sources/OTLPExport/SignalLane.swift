@@ -147,9 +147,12 @@ final class SignalLane {
     }
 
     private func packed(_ encoder: borrowing OTLPEncoder) -> [UInt8] {
-        guard let compressor else { return encoder.bytes(configuration.encoding) }
-        if configuration.encoding == .protobuf { return compressor.gzip(encoder.protobuf) }
-        return compressor.gzip(encoder.bytes(configuration.encoding).span.bytes)
+        // Protobuf is packed from where it stands.
+        if configuration.encoding == .protobuf, let packed = compressor?.gzip(encoder.protobuf) {
+            return packed
+        }
+        let plain = encoder.bytes(configuration.encoding)
+        return compressor?.gzip(plain.span.bytes) ?? plain
     }
 
     /// The first request is dealt with.

@@ -209,11 +209,24 @@ class Snippets(unittest.TestCase):
                 )
                 self.assertEqual(told.returncode, 0, f"{place}\n{told.stderr}")
 
+    def with_certificates(self, text, folder):
+        """The text with paths that lead to a certificate and its key: `config check` reads them."""
+        place = "/etc/codex-telemetry/"
+        names = set(re.findall(re.escape(place) + r"(\w+)\.(?:pem|key)", text))
+        if names and not shutil.which("openssl"):
+            self.skipTest("openssl is not installed: no certificates")
+        for name in names:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-subj", "/CN=somebody", "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+                cwd=folder, check=True, capture_output=True)
+        return text.replace(place, f"{folder}/")
+
     def test_yaml_is_configuration_that_takes_effect(self):
         for place, text in self.code("yaml"):
             with tempfile.TemporaryDirectory() as scratch:
                 file = pathlib.Path(scratch, "otel-config.yaml")
-                file.write_text(text)
+                file.write_text(self.with_certificates(text, scratch))
                 for words in (["check", file], ["show", "--config", file]):
                     told = subprocess.run(
                         [binary(), "config", *words], capture_output=True, text=True, timeout=20
