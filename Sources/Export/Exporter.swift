@@ -90,15 +90,20 @@ package struct ExporterStep: Sendable {
     /// Whether the sink holds nothing beyond the cursor that nobody knows of: false until what a run that
     /// died may have left there was looked for. A stop may end before that, but its end is no clean one.
     package var knowsSink: Bool
+    /// Whether all that is unsettled waits for a sink that was asked, and is to be left alone for a while: a stop may
+    /// end here, and what was taken comes again.
+    package var waitsForSink: Bool
 
     /// All given.
     package init(
-        state: ExporterState, idleNanoseconds: UInt64, isDone: Bool, knowsSink: Bool = true
+        state: ExporterState, idleNanoseconds: UInt64, isDone: Bool, knowsSink: Bool = true,
+        waitsForSink: Bool = false
     ) {
         self.state = state
         self.idleNanoseconds = idleNanoseconds
         self.isDone = isDone
         self.knowsSink = knowsSink
+        self.waitsForSink = waitsForSink
     }
 }
 

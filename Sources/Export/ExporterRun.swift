@@ -122,14 +122,14 @@ package struct ExporterRun {
     }
 
     /// One turn of an orderly stop: nothing more is read. Returns how long there is nothing to do, nil
-    /// once all that was taken is settled and synced.
+    /// once all that was taken is settled and synced, or a sink that is away is all that is waited for.
     package mutating func stopTurn() -> UInt64? {
         let step = exporter.step(stopping: true, ledger: &ledger)
         advance()
         publish(step.state, time.boottime())
         let isDone = step.isDone && ledger.openBatches == 0
         isClean = isDone && step.knowsSink
-        return isDone ? nil : step.idleNanoseconds
+        return isDone || step.waitsForSink ? nil : step.idleNanoseconds
     }
 
     /// Ends it: saves the cursor, lets go of the sink.

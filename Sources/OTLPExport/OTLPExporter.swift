@@ -161,7 +161,7 @@ package final class OTLPExporter: Exporter {
         }
         return ExporterStep(
             state: state, idleNanoseconds: idleNanoseconds(time.boottime()),
-            isDone: lanes.allSatisfy(\.isEmpty))
+            isDone: lanes.allSatisfy(\.isEmpty), waitsForSink: waitsForSink(time.boottime()))
     }
 
     // MARK: Sending
@@ -259,6 +259,12 @@ package final class OTLPExporter: Exporter {
             if let problem = lane.problem { return .degraded("\(lane.url ?? ""): \(problem)") }
         }
         return .running
+    }
+
+    private func waitsForSink(_ now: UInt64) -> Bool {
+        let open = lanes.filter { !$0.isEmpty }
+        return !open.isEmpty
+            && open.allSatisfy { !$0.isInFlight && !$0.retry.mayAttempt(nowNanoseconds: now) }
     }
 
     private func idleNanoseconds(_ now: UInt64) -> UInt64 {

@@ -289,6 +289,24 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
         #expect(exporting.ledger.counts[.lost(.rejected)] == 0)
     }
 
+    @Test func `a stop does not wait for a backend that is away, but tries it once`() throws {
+        var exporting = try Exporting()
+        defer { remove(exporting) }
+        exporting.sender.answers = [.failed("no answer"), .failed("no answer")]
+        try exporting.take(spans: 5, logs: 1)
+        var step = exporting.step(stopping: true)
+        #expect(!step.isDone)
+        step = exporting.step(stopping: true)
+        #expect(step.waitsForSink && !step.isDone)
+        #expect(exporting.sender.requests.count == 2)
+        #expect(exporting.ledger.pending == 6)
+        // Its time has come: it is asked again.
+        exporting.time.now += 3_600_000_000_000
+        for _ in 0..<3 { step = exporting.step(stopping: true) }
+        #expect(step.isDone && !step.waitsForSink)
+        #expect(exporting.ledger.counts[.delivered] == 6)
+    }
+
     @Test func `a stop sends what waits for others`() throws {
         var exporting = try Exporting()
         defer { remove(exporting) }
