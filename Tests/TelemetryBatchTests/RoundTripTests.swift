@@ -18,7 +18,7 @@ func accepts(_ bytes: [UInt8]) -> Bool {
 
 @Suite("Round trips")
 struct RoundTripTests {
-    @Test(arguments: 0..<60)
+    @Test(arguments: 0..<20)
     func `a random batch is read as it was written`(seed: Int) throws {
         var models = RandomModels(seed: UInt64(seed))
         var builder = BatchBuilder(producer: .random())
