@@ -50,6 +50,11 @@ package struct BatchBuilder: ~Copyable, Sendable {
     var committedStringBytes = 0
     var committedTraces = 0
     var committedValues = 0
+    /// Bytes of long texts, as often as they were asked for: a batch that repeats them is full before a reader refuses it
+    /// for what it refers to.
+    var longTexts = 0
+    var committedLongTexts = 0
+    static let longTextBytes = 512
     /// The bytes of the batch that its records do not change.
     var tableBytes = 0
 
@@ -115,6 +120,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
         committedStringBytes = strings.bytes.count
         committedTraces = traces.count
         committedValues = valueCount
+        committedLongTexts = longTexts
     }
 
     /// Forgets the batch and keeps the memory. Known texts, scopes and metrics must be interned
@@ -132,6 +138,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
         isEntryOpen = false
         recordCount = 0
         valueCount = 0
+        longTexts = 0
         lastTrace = .zero
         lastTraceIndex = 0
         commitTables()
@@ -211,6 +218,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
             bytes > bytesMax || recordCount == BatchLimits.recordsMax
             || strings.count > BatchLimits.stringsMax || traces.count > BatchLimits.tracesMax
             || valueCount > BatchLimits.valuesMax
+            || longTexts > BatchLimits.unfoldedBytesMax / 2
         if record.failed || isFull {
             let result: AppendResult =
                 record.failed || recordCount == 0 ? .refused : .batchFull
@@ -230,6 +238,7 @@ package struct BatchBuilder: ~Copyable, Sendable {
         strings.removeAll(after: committedStrings, bytes: committedStringBytes)
         traces.removeAll(after: committedTraces, bytes: committedTraces * 16)
         valueCount = committedValues
+        longTexts = committedLongTexts
         lastTrace = .zero
         lastTraceIndex = 0
         record = OpenRecord()

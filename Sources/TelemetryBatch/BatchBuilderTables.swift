@@ -126,6 +126,7 @@ extension BatchBuilder {
             return .none
         }
         if text.isEmpty { return .none }
+        if text.count >= BatchBuilder.longTextBytes { longTexts &+= text.count }
         return TextRef(index: UInt32(truncatingIfNeeded: strings.index(of: text)))
     }
 

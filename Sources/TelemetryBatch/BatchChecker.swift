@@ -10,6 +10,7 @@ struct BatchChecker: ~Escapable {
     /// The kind of each metric, for the points that refer to it.
     private var metricKinds: [UInt8] = []
     private var valueCount = 0
+    private var unfolded = UnfoldedBytes()
 
     @_lifetime(copy reader)
     init(_ reader: ByteReader, _ header: BatchHeader) {
@@ -52,6 +53,8 @@ struct BatchChecker: ~Escapable {
     private mutating func checkStrings() throws(BatchError) {
         let count = try reader.count(BatchLimits.stringsMax, "string count")
         layout.strings = section(count)
+        // An entry takes a byte at least.
+        unfolded.strings.reserveCapacity(min(count, reader.remaining))
         for index in 0..<count {
             let start = reader.position
             let field = try reader.varint("string length")
@@ -61,6 +64,7 @@ struct BatchChecker: ~Escapable {
             }
             let content = reader.position
             try reader.pass(Int(length), "string")
+            unfolded.strings.append(UInt32(truncatingIfNeeded: length))
             if field & 1 != 0 {
                 if binaryEntries.isEmpty {
                     binaryEntries = [UInt64](repeating: 0, count: (count + 63) / 64)
@@ -84,9 +88,13 @@ struct BatchChecker: ~Escapable {
 
     private mutating func checkResource() throws(BatchError) {
         layout.resource = section(1)
+        let start = reader.position
         try checkText("resource schema URL")
         _ = try reader.word("resource dropped attributes")
         try checkAttributes("resource attributes")
+        if unfolded.total > BatchLimits.unfoldedResourceBytesMax {
+            throw BatchError(.limitExceeded, at: start, "resource")
+        }
     }
 
     private mutating func checkScopes() throws(BatchError) {
@@ -94,11 +102,13 @@ struct BatchChecker: ~Escapable {
         layout.scopes = section(count)
         for _ in 0..<count {
             let outer = reader.enter(try reader.length("scope length"))
+            let before = unfolded.total
             try checkText("scope name")
             try checkText("scope version")
             try checkText("scope schema URL")
             _ = try reader.word("scope dropped attributes")
             try checkAttributes("scope attributes")
+            unfolded.scopes.append(unfolded.total - before)
             reader.leave(to: outer)
         }
     }
@@ -114,11 +124,13 @@ struct BatchChecker: ~Escapable {
                 throw BatchError(.badValue, at: start, "metric flags")
             }
             metricKinds.append(kind.rawValue)
+            let before = unfolded.total
             try checkText("metric name")
             try checkText("metric description")
             try checkText("metric unit")
-            try checkIndex(layout.scopes.count, "metric scope")
+            unfolded.take(scope: try checkIndex(layout.scopes.count, "metric scope"))
             if flags & MetricBit.metadata != 0 { try checkAttributes("metric metadata") }
+            unfolded.metrics.append(unfolded.total - before)
             reader.leave(to: outer)
         }
     }
@@ -129,6 +141,7 @@ struct BatchChecker: ~Escapable {
         for _ in 0..<count {
             let bounds = try reader.count(BatchLimits.boundsInOneMax, "bounds in one")
             try reader.pass(bounds * 8, "bounds")
+            unfolded.bounds.append(bounds * 8)
         }
     }
 
@@ -150,6 +163,9 @@ struct BatchChecker: ~Escapable {
                 try checkPoint(type)
             default: summary.others += 1
             }
+            if unfolded.total > BatchLimits.unfoldedBytesMax {
+                throw BatchError(.limitExceeded, at: reader.position, "what is referred to")
+            }
             reader.leave(to: outer)
         }
     }
@@ -164,13 +180,29 @@ struct BatchChecker: ~Escapable {
 
     // MARK: Fields
 
-    @inline(__always)
-    mutating func checkIndex(_ count: Int, _ what: StaticString) throws(BatchError) {
+    @inline(__always) @discardableResult
+    mutating func checkIndex(_ count: Int, _ what: StaticString) throws(BatchError) -> Int {
         let start = reader.position
-        if try reader.varint(what) > UInt64(count) {
-            throw BatchError(.badReference, at: start, what)
-        }
+        let index = try reader.varint(what)
+        if index > UInt64(count) { throw BatchError(.badReference, at: start, what) }
+        return Int(truncatingIfNeeded: index)
     }
+
+    /// The scope that a record names.
+    @inline(__always)
+    mutating func checkScope(_ what: StaticString) throws(BatchError) {
+        unfolded.enter(scope: try checkIndex(layout.scopes.count, what))
+    }
+
+    /// A record that has no scope.
+    @inline(__always)
+    mutating func leaveScope() { unfolded.enter(scope: 0) }
+
+    mutating func checkPointBounds() throws(BatchError) {
+        unfolded.take(bounds: try checkIndex(layout.bounds.count, "point bounds"))
+    }
+
+    mutating func take(buckets count: UInt64) { unfolded.take(buckets: count) }
 
     @inline(__always)
     mutating func checkText(_ what: StaticString) throws(BatchError) {
@@ -182,6 +214,7 @@ struct BatchChecker: ~Escapable {
         if !binaryEntries.isEmpty, isBinary(index) {
             throw BatchError(.badReference, at: start, what)
         }
+        unfolded.take(string: Int(truncatingIfNeeded: index))
     }
 
     private func isBinary(_ index: UInt64) -> Bool {
@@ -197,6 +230,7 @@ struct BatchChecker: ~Escapable {
         if !isKnown || index > 0 && (binaryEntries.isEmpty || !isBinary(index)) {
             throw BatchError(.badReference, at: start, "bytes value")
         }
+        unfolded.take(string: Int(truncatingIfNeeded: index))
     }
 
     mutating func metricKind() throws(BatchError) -> UInt8 {
@@ -205,6 +239,7 @@ struct BatchChecker: ~Escapable {
         if index == 0 || index > UInt64(metricKinds.count) {
             throw BatchError(.badReference, at: start, "metric")
         }
+        unfolded.enter(metric: Int(index))
         return metricKinds[Int(index) - 1]
     }
 

@@ -30,6 +30,10 @@ package enum BatchLimits {
     package static let bucketsMax = 16_384
     /// Values in a batch, nested ones included.
     package static let valuesMax = 2_097_152
+    /// Bytes of a batch where each text, scope, metric and bucket stands as often as it is referred to.
+    package static let unfoldedBytesMax = 67_108_864
+    /// Bytes of its resource, likewise: exporters write it again and again.
+    package static let unfoldedResourceBytesMax = 8_388_608
     /// The largest sampling threshold: 56 bits.
     package static let samplingThresholdMax: UInt64 = (1 << 56) - 1
 }

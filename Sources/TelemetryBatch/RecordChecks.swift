@@ -17,7 +17,7 @@ extension BatchChecker {
         note(time &+ (try reader.varint("span duration")))
         if bits & SpanBit.parent != 0 { try reader.pass(8, "span parent") }
         if bits & SpanBit.attributes != 0 { try checkAttributes("span attributes") }
-        if bits & SpanBit.scope != 0 { try checkIndex(layout.scopes.count, "span scope") }
+        if bits & SpanBit.scope != 0 { try checkScope("span scope") } else { leaveScope() }
         if bits >> 8 & 0x3F != 0 { try checkSpanRest(bits) }
     }
 
@@ -87,7 +87,7 @@ extension BatchChecker {
         if bits & LogBit.eventName != 0 { try checkText("log event name") }
         if bits & LogBit.body != 0 { try checkValue(depth: 0) }
         if bits & LogBit.attributes != 0 { try checkAttributes("log attributes") }
-        if bits & LogBit.scope != 0 { try checkIndex(layout.scopes.count, "log scope") }
+        if bits & LogBit.scope != 0 { try checkScope("log scope") } else { leaveScope() }
         if bits & LogBit.observedTime != 0 {
             let observed = base &+ UInt64(bitPattern: try reader.zigzag("log observed time"))
             if time == 0 { time = observed }
@@ -134,7 +134,7 @@ extension BatchChecker {
         _ = try reader.varint("point count")
         switch type {
         case RecordType.histogram:
-            try checkIndex(layout.bounds.count, "point bounds")
+            try checkPointBounds()
             try checkBuckets()
         case RecordType.exponential:
             try checkInt32("point scale")
@@ -177,6 +177,7 @@ extension BatchChecker {
 
     private mutating func checkBuckets() throws(BatchError) {
         var left = UInt64(try reader.count(BatchLimits.bucketsMax, "bucket count"))
+        take(buckets: left)
         while left > 0 {
             let start = reader.position
             if try reader.varint("bucket") != 0 {
