@@ -37,16 +37,18 @@ package final class CursorNote {
     /// Replaces the note. It survives the death of this process, not loss of power.
     package func write(_ body: [UInt8]) throws(SystemError) {
         precondition(body.count <= Self.bodyBytesMax)
-        sequence += 1
+        let next = sequence + 1
         var writer = ByteWriter(capacity: Self.headerBytes + body.count)
         writer.write(uint64: Self.magic)
-        writer.write(uint64: sequence)
+        writer.write(uint64: next)
         writer.write(id: logID)
         writer.write(uint32: UInt32(body.count))
         writer.write(uint32: 0)
         writer.write(bytes: body)
         writer.patch(uint32: crc32c(writer.span), at: 36)
-        try file.write(writer.span, at: (sequence & 1) * Self.slotBytes)
+        try file.write(writer.span, at: (next & 1) * Self.slotBytes)
+        // Where that failed, the next one has the same slot: the other holds the last that is whole.
+        sequence = next
         self.body = body
     }
 

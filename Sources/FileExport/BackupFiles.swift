@@ -26,21 +26,41 @@ struct BackupFiles {
         try Files.rename(configuration.path, to: path(milliseconds))
     }
 
-    /// Removes those that are too many or too old.
-    func removeOld(wallNanoseconds: UInt64) throws(SystemError) {
-        let names = try Files.list(directory).filter { time(of: $0) != nil }
+    /// Removes those that are too many or too old; the first that could not be removed.
+    func removeOld(wallNanoseconds: UInt64) -> SystemError? {
+        let names: [String]
+        do throws(SystemError) {
+            names = try Files.list(directory).filter { time(of: $0) != nil && isOurs($0) }
+        } catch {
+            return error
+        }
         var oldest = ""
         if let age = configuration.backupAge {
             let milliseconds = UInt64(max(0, age.components.seconds)) * 1000
             let now = wallNanoseconds / 1_000_000
             oldest = now > milliseconds ? text(now - milliseconds) : ""
         }
+        var problem: SystemError?
         // Their names sort by time.
         for (index, name) in names.reversed().enumerated() {
             let isTooMany = configuration.backupsMax.map { index >= $0 } ?? false
-            if isTooMany || (time(of: name) ?? "") < oldest {
+            guard isTooMany || (time(of: name) ?? "") < oldest else { continue }
+            do throws(SystemError) {
                 try Files.remove("\(directory)/\(name)")
+            } catch {
+                problem = problem ?? error
             }
+        }
+        return problem
+    }
+
+    /// In a directory as /tmp others may have files of such names: they are none of our number.
+    private func isOurs(_ name: String) -> Bool {
+        do throws(SystemError) {
+            let facts = try Files.facts("\(directory)/\(name)", following: false)
+            return facts.kind == .regular && facts.uid == ThisProcess.euid
+        } catch {
+            return false
         }
     }
 

@@ -88,7 +88,7 @@ package final class FileExporter: Exporter {
         if !group.isEmpty, stopping || isFull || age(group.openedNanoseconds, now) >= flush {
             let bytes = group.bytes(configuration.format)
             // A file that is set aside is synced before.
-            if output.isFull(for: bytes.count) {
+            if try output.isFull(for: bytes.count) {
                 try sync(&ledger)
                 try output.rotate()
             }

@@ -22,6 +22,7 @@ struct FileWriter {
     private var cutBytes: UInt64 = 0
     private var syncFailures: UInt64 = 0
     private var warning = ""
+    private var removalProblem = ""
     /// Whether it is known what the file has.
     private(set) var isPlaced = false
 
@@ -44,6 +45,7 @@ struct FileWriter {
         if cutBytes > 0 { found["cut_bytes"] = String(cutBytes) }
         if syncFailures > 0 { found["sync_failures"] = String(syncFailures) }
         if !warning.isEmpty { found["warning"] = warning }
+        if !removalProblem.isEmpty { found["not_removed"] = removalProblem }
         return found
     }
 
@@ -87,9 +89,7 @@ struct FileWriter {
             inode: file.inode, length: try file.size(), through: written.through)
         synced = written
         try write(FileNote(boot: boot, synced: synced, written: written))
-        try translated { () throws(SystemError) in
-            try backups.removeOld(wallNanoseconds: time.wall())
-        }
+        removeOldBackups()
         isPlaced = true
     }
 
@@ -152,10 +152,12 @@ struct FileWriter {
 
     // MARK: Writing
 
-    /// Whether a file is to be set aside before so many bytes.
-    func isFull(for count: Int) -> Bool {
+    /// Whether a file is to be set aside before so many bytes. Asked of the file itself: somebody may have moved
+    /// or emptied it, or it was set aside and the next one could not be made then.
+    mutating func isFull(for count: Int) throws(FileProblem) -> Bool {
         guard let most = configuration.bytesMax else { return false }
-        return written.length > 0 && written.length + UInt64(count) > most
+        let length = try current().size()
+        return length > 0 && length + UInt64(count) > most
     }
 
     /// Writes at the file's end; it outlives this process.
@@ -173,7 +175,12 @@ struct FileWriter {
         try file.append(bytes, length: size)
         written = FilePlace(
             inode: file.inode, length: size + UInt64(bytes.count), through: through)
-        try write(FileNote(boot: boot, synced: synced, written: written))
+        // They are there, so nothing may bring them again. Without this note the one before says as much.
+        do throws(FileProblem) {
+            try write(FileNote(boot: boot, synced: synced, written: written))
+        } catch {
+            warning = "not noted: \(error)"
+        }
     }
 
     /// The file that the path leads to: made anew where somebody moved or removed ours.
@@ -203,6 +210,7 @@ struct FileWriter {
     mutating func rotate() throws(FileProblem) {
         let now = time.wall()
         try translated { () throws(SystemError) in try backups.setAside(wallNanoseconds: now) }
+        rotations += 1
         file = nil
         let file = try current()
         try file.syncName()
@@ -210,11 +218,13 @@ struct FileWriter {
             inode: file.inode, length: try file.size(), through: written.through)
         synced = written
         try write(FileNote(boot: boot, synced: synced, written: written))
-        try translated { () throws(SystemError) in
-            try noteFile?.sync()
-            try backups.removeOld(wallNanoseconds: now)
-        }
-        rotations += 1
+        try translated { () throws(SystemError) in try noteFile?.sync() }
+        removeOldBackups()
+    }
+
+    /// One that cannot be removed is said, and stops nothing.
+    private mutating func removeOldBackups() {
+        removalProblem = backups.removeOld(wallNanoseconds: time.wall())?.description ?? ""
     }
 
     /// The next attempt opens it anew.

@@ -23,13 +23,18 @@ struct Exporting {
     var ledger = ExportLedger(cursor: LogOffset(rawValue: 0))
     /// All batches so far, in the log's order.
     var log: [(batch: Batch, records: Int)] = []
-    private let storage: DirectoryStorage
+    private let storage: any Storage
 
     var path: String { configuration.path }
 
-    init(_ change: (inout FileExportConfiguration) -> Void = { _ in }) throws {
+    /// With `state`, what it notes is there and not in its directory.
+    init(
+        state: (any Storage)? = nil,
+        _ change: (inout FileExportConfiguration) -> Void = { _ in }
+    ) throws {
         directory = "/tmp/file-export-tests-\(ThisProcess.pid)-\(UInt64.random(in: 0 ... .max))"
-        storage = try DirectoryStorage(creating: directory)
+        let own = try DirectoryStorage(creating: directory)
+        storage = state ?? own
         configuration.path = directory + "/out/traces.json"
         configuration.flushInterval = .zero
         change(&configuration)
