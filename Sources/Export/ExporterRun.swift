@@ -14,8 +14,10 @@ package struct ExporterRun {
     /// Nothing more is read when this many records were taken since the last save: while cursors cannot be
     /// saved, what a restart would have to look for stays bounded.
     static let unsavedRecordsMax: UInt64 = 524_288
-    /// Batches that are taken in one turn.
+    /// Batches that are taken in one turn, and how long it may go on with them: processors may look through
+    /// megabytes of each, and a turn that does not end looks like a loop that hangs.
     static let batchesInTurnMax = 32
+    static let takingNanosecondsMax: UInt64 = 1_000_000_000
     /// How long the reading of the log rests after an error.
     static let errorRestNanoseconds: UInt64 = 1_000_000_000
     /// How often it is looked whether taken batches are settled and synced.
@@ -150,7 +152,9 @@ package struct ExporterRun {
         guard now >= readAgainNanoseconds else { return true }
         do throws(SourceError) {
             for _ in 0..<Self.batchesInTurnMax {
-                guard mayTake else { return false }
+                guard mayTake, time.boottime() &- now <= Self.takingNanosecondsMax else {
+                    return false
+                }
                 switch try source.next() {
                 case .nothing:
                     readProblem = nil

@@ -36,6 +36,27 @@ import Testing
         return try Batch(builder.finish(sequence: 1))
     }
 
+    /// Records that share a long text: to go through it for each of them may take an exporter for minutes.
+    @Test func `ask once of a text that many records have`() throws {
+        var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
+        builder.begin(baseTime: 1)
+        let (key, text) = (builder.ref("k"), builder.ref(String(repeating: "x", count: 3_000)))
+        for _ in 0..<20_000 {
+            builder.beginLog(time: 1, severity: 9)
+            builder.attribute(key, text)
+            _ = builder.endRecord()
+        }
+        let batch = try Batch(builder.finish(sequence: 1))
+        var match = RecordMatch()
+        let pattern = try TextPattern("(x+x+)+y")
+        match.attributes = [RecordMatch.Attribute(key: "k", value: .pattern(pattern))]
+        var found = BatchMatch(match, in: batch)
+        var held = 0
+        for place in batch.places where found.holds(place) { held += 1 }
+        #expect(held == 0)
+        #expect(found.textsAsked == 1)
+    }
+
     func choice(_ change: (inout RecordMatch) -> Void) -> RecordStep.Choice {
         var choice = RecordStep.Choice()
         var match = RecordMatch()

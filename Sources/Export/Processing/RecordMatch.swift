@@ -98,6 +98,8 @@ struct BatchMatch {
     private var spanNames: KnownTexts
     private var bodies: KnownTexts
     private var severities: KnownTexts
+    /// For each attribute that is looked at, of its texts.
+    private var values: [KnownTexts]
     private var metrics: [Bool?]
     private var scopes: [Bool?]
 
@@ -107,6 +109,10 @@ struct BatchMatch {
         spanNames = KnownTexts(match.spanNames)
         bodies = KnownTexts(match.bodies)
         severities = KnownTexts(match.severityTexts)
+        values = match.attributes.map { attribute in
+            guard case .pattern(let pattern) = attribute.value else { return KnownTexts([]) }
+            return KnownTexts([.pattern(pattern)])
+        }
         metrics = [Bool?](repeating: nil, count: batch.metricCount + 1)
         scopes = [Bool?](repeating: nil, count: batch.scopeCount + 1)
         let attributes = batch.resource.attributes
@@ -126,6 +132,9 @@ struct BatchMatch {
         return services.contains { $0.matches(batch.utf8(name)) }
     }
 
+    /// Texts of attributes that were gone through.
+    var textsAsked: Int { values.reduce(0) { $0 + $1.count } }
+
     /// Whether a record is meant. One of a type that this version does not know is not.
     mutating func holds(_ place: RecordPlace) -> Bool {
         guard isResource else { return false }
@@ -137,7 +146,7 @@ struct BatchMatch {
     private mutating func holds(_ span: SpanView) -> Bool {
         guard match.spanKinds.isEmpty || match.spanKinds.contains(span.kind) else { return false }
         guard match.spanNames.isEmpty || spanNames.contain(span.name, batch) else { return false }
-        return isScope(span.scope) && Self.hold(match.attributes, span.attributes, batch)
+        return isScope(span.scope) && hold(span.attributes)
     }
 
     private mutating func holds(_ log: LogView) -> Bool {
@@ -154,7 +163,7 @@ struct BatchMatch {
                 return false
             }
         }
-        return isScope(log.scope) && Self.hold(match.attributes, log.attributes, batch)
+        return isScope(log.scope) && hold(log.attributes)
     }
 
     private mutating func holds(_ point: PointView) -> Bool {
@@ -166,7 +175,7 @@ struct BatchMatch {
             metrics[index] = isOne
             guard isOne else { return false }
         }
-        return isScope(point.metric.scope) && Self.hold(match.attributes, point.attributes, batch)
+        return isScope(point.metric.scope) && hold(point.attributes)
     }
 
     private mutating func isScope(_ index: Int) -> Bool {
@@ -181,21 +190,40 @@ struct BatchMatch {
         return isOne
     }
 
+    /// A long text that many records have must not be gone through for each of them.
+    private mutating func hold(_ list: AttributeList) -> Bool {
+        for (number, wanted) in match.attributes.enumerated() {
+            guard let value = batch.attribute(wanted.key, in: list) else { return false }
+            if case .pattern = wanted.value, case .string(let text) = value {
+                guard values[number].contain(text, batch) else { return false }
+            } else if !Self.holds(wanted, value, batch) {
+                return false
+            }
+        }
+        return true
+    }
+
     private static func hold(
         _ wanted: [RecordMatch.Attribute], _ list: AttributeList, _ batch: Batch
     ) -> Bool {
         wanted.allSatisfy { wanted in
             guard let value = batch.attribute(wanted.key, in: list) else { return false }
-            switch (wanted.value, value) {
-            case (.any, _): return true
-            case (.equal(.string(let text)), .string(let found)): return batch.matches(found, text)
-            case (.equal(.int(let number)), .int(let found)): return number == found
-            case (.equal(.double(let number)), .double(let found)): return number == found
-            case (.equal(.bool(let flag)), .bool(let found)): return flag == found
-            case (.pattern(let pattern), .string(let found)):
-                return pattern.matches(batch.utf8(found))
-            default: return false
-            }
+            return holds(wanted, value, batch)
+        }
+    }
+
+    private static func holds(
+        _ wanted: RecordMatch.Attribute, _ value: Value, _ batch: Batch
+    ) -> Bool {
+        switch (wanted.value, value) {
+        case (.any, _): return true
+        case (.equal(.string(let text)), .string(let found)): return batch.matches(found, text)
+        case (.equal(.int(let number)), .int(let found)): return number == found
+        case (.equal(.double(let number)), .double(let found)): return number == found
+        case (.equal(.bool(let flag)), .bool(let found)): return flag == found
+        case (.pattern(let pattern), .string(let found)):
+            return pattern.matches(batch.utf8(found))
+        default: return false
         }
     }
 }
@@ -206,6 +234,9 @@ private struct KnownTexts {
     private var known: [UInt32: Bool] = [:]
 
     init(_ wanted: [RecordMatch.Text]) { self.wanted = wanted }
+
+    /// How many were asked of.
+    var count: Int { known.count }
 
     mutating func contain(_ ref: TextRef, _ batch: Batch) -> Bool {
         if let known = known[ref.index] { return known }
