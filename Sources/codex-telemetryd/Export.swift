@@ -1,4 +1,7 @@
+import Agent
 import ArgumentParser
+import ByteCoding
+import Control
 import Export
 import Inspect
 import OTLPCodec
@@ -45,8 +48,13 @@ struct ExportRecords: ParsableCommand {
         } catch {
             throw ValidationError(error.description)
         }
-        let sending = Sending(try configuration(), patienceSeconds: patience)
+        var configuration = try configuration()
         let place = try RecordPlace.find(places.choice)
+        // Else this very agent might take its own records for new ones, and have them twice.
+        if HTTPAddress(otlp)?.isThisHost == true {
+            configuration.mark = try Self.log(of: place).map { HopMark(log: $0) }
+        }
+        let sending = Sending(configuration, patienceSeconds: patience)
         do throws(Inspect.SourceError) {
             let source: RecordSource
             switch place.way {
@@ -69,24 +77,45 @@ struct ExportRecords: ParsableCommand {
 
     private func configuration() throws -> OTLPExportConfiguration {
         var configuration = OTLPExportConfiguration()
-        let isURL = ["http://", "https://"].contains { otlp.hasPrefix($0) }
-        guard isURL else { throw ValidationError("'\(otlp)' is no URL, as http://localhost:14318") }
-        var base = otlp[...]
-        while base.hasSuffix("/") { base = base.dropLast() }
-        for signal in OTLPSignal.allCases where base.hasSuffix("/v1/\(signal.rawValue)") {
-            base = base.dropLast("/v1/\(signal.rawValue)".count)
+        guard let address = HTTPAddress(otlp) else {
+            throw ValidationError(
+                "'\(otlp)' is no URL of a backend, as http://localhost:14318: http or https, a port up to 65535, "
+                    + "no user name (who you are belongs in --header)")
         }
         for signal in OTLPSignal.allCases {
-            configuration.endpoints[signal] = "\(base)/v1/\(signal.rawValue)"
+            configuration.endpoints[signal] = "\(address.base)/v1/\(signal.rawValue)"
         }
         for text in header {
-            let parts = text.split(separator: "=", maxSplits: 1)
-            guard parts.count == 2 else { throw ValidationError("'\(text)' is no NAME=VALUE") }
-            configuration.headers.append(.init(name: String(parts[0]), value: String(parts[1])))
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, OTLPHTTPConfig.Header.isAllowed(parts[0], parts[1]) else {
+                throw ValidationError(
+                    "'\(text)' is no NAME=VALUE of a header, in ASCII and on one line, and none of the body's own"
+                )
+            }
+            configuration.headers.append(.init(name: parts[0], value: parts[1]))
         }
         configuration.encoding = jsonEncoding ? .json : .protobuf
         configuration.retry = RetryPolicy(longest: .seconds(5))
         return configuration
+    }
+
+    /// The log whose records are sent.
+    private static func log(of place: RecordPlace) throws -> ID128? {
+        switch place.way {
+        case .files(let state):
+            do throws(LogError) {
+                return try LogReader(state: DirectoryStorage(opening: state), at: .beginning).logID
+            } catch {
+                throw CommandFailure(.failed, error.description)
+            }
+        case .control(let path):
+            do throws(ControlError) {
+                var client = try ControlClient(path: path)
+                return ID128(hex: try client.status().log.id)
+            } catch {
+                throw error.failure
+            }
+        }
     }
 }
 
@@ -104,7 +133,8 @@ private final class Sending {
         settings.proxy = ProxyRules { ThisProcess.environment($0) }
         exporter = OTLPExporter(
             name: "export", configuration: configuration, state: nil, sender: HTTPSender(settings))
-        patience = patienceSeconds * 1_000_000_000
+        // A century is for ever.
+        patience = min(patienceSeconds, 3_155_760_000) * 1_000_000_000
     }
 
     /// Whether the backend has not helped for too long. Looking for records is not its doing.
@@ -146,9 +176,12 @@ private final class Sending {
         Output.line("\(delivered) records sent, \(refused) refused, \(ledger.pending) left")
         if let last = exporter.details["last_rejection"] { Output.complain(last) }
         guard refused == 0, !isHopeless, ledger.pending == 0 else {
+            let silence = "no answer within \(patience / 1_000_000_000) s"
             throw CommandFailure(
-                .failed, isHopeless ? "not all was sent: \(problem)" : "the backend refused records"
-            )
+                .failed,
+                isHopeless
+                    ? "not all was sent: \(problem.isEmpty ? silence : problem)"
+                    : "the backend refused records")
         }
     }
 

@@ -269,6 +269,29 @@ class Moving(ExportCase):
         self.assertIn("not all was sent", told.stderr)
         self.stop()
 
+    def test_a_range_is_not_sent_to_where_it_came_from_nor_nowhere(self):
+        self.configure(enabled=False)
+        total = self.send(5)
+        # One log alone has them: else each export would double it.
+        told = self.telemetry("export", "--otlp", f"http://localhost:{self.port}", "--since", "1h", check=False)
+        self.assertEqual((told.returncode, told.stdout), (1, f"0 records sent, {total} refused, 0 left\n"))
+        self.assertEqual(self.status()["log"]["stored"]["records"], total)
+        for url in ("http://127.0.0.1:99999", "http://ada:secret@127.0.0.1:1", "http://127.0.0.1:1\n", "http://", "ftp://127.0.0.1", ""):
+            told = self.telemetry("export", "--otlp", url, "--since", "1h", check=False)
+            self.assertEqual(told.returncode, 64, url)
+            self.assertIn("is no URL of a backend", told.stderr)
+        for header in ("nothing", "=x", "a b=c", "a=b\r\nc: d", "Content-Length=1"):
+            told = self.telemetry("export", "--otlp", "http://127.0.0.1:1", "--since", "1h", "--header", header, check=False)
+            self.assertEqual(told.returncode, 64, header)
+            self.assertIn("is no NAME=VALUE", told.stderr)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            told = self.telemetry("export", "--otlp", url, "--since", "1h", "--patience", "1", check=False)
+            self.assertIn("not all was sent: no answer within 1 s", told.stderr)
+        told = self.telemetry("export", "--otlp", url, "--since", "2100-01-01T00:00:00Z", "--patience", str(2**64 - 1))
+        self.assertEqual(told.stdout, "0 records sent, 0 refused, 0 left\n")
+        self.stop()
+
     def balanced(self):
         done = subprocess.run(
             [sys.executable, ROOT / "contrib/balance", "--program", self.program], env=self.env, capture_output=True, text=True, timeout=60)

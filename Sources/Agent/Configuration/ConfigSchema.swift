@@ -56,16 +56,7 @@ extension ConfigSchema {
                 "a header's name and value, in ASCII and on one line, and none of the body's own"
         ) {
             config, name, value in
-            let token = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }
-            let own = [
-                "content-length", "content-type", "content-encoding", "transfer-encoding",
-                "connection",
-            ]
-            guard !name.isEmpty, token, !own.contains(name.lowercased()),
-                value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
-            else {
-                return false
-            }
+            guard OTLPHTTPConfig.Header.isAllowed(name, value) else { return false }
             config[keyPath: path].removeAll { $0.name.lowercased() == name.lowercased() }
             config[keyPath: path].append(OTLPHTTPConfig.Header(name: name, value: value))
             return true

@@ -26,6 +26,17 @@ package struct OTLPHTTPConfig: ExporterSettings {
         package let name: String
         /// Its value.
         package let value: String
+
+        /// Whether a header may be added: in ASCII, on one line, and none of those that the body has.
+        package static func isAllowed(_ name: String, _ value: String) -> Bool {
+            let isToken = name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x3A }
+            let own = [
+                "content-length", "content-type", "content-encoding", "transfer-encoding",
+                "connection",
+            ]
+            return !name.isEmpty && isToken && !own.contains(name.lowercased())
+                && value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+        }
     }
 
     /// Keys `enabled` and `start_at`.
