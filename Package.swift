@@ -306,9 +306,38 @@ let package = Package(
 
 // The fuzz targets need libFuzzer and every module compiled for it, so they are there for
 // contrib/fuzz alone. They take the batches' models from TelemetryBatchTests, which then has to go.
+//
+// TLS and the HTTP client have no target, and would take longer to compile than all that has one: files that
+// need them are left out, and whatever needs those.
 if let libFuzzer {
-    package.targets.removeAll { $0.type == .test }
+    package.products = []
+    package.targets.removeAll { target in
+        target.type == .test
+            || ["Receive", "OTLPExport", "Agent", "codex-telemetryd", "simulate"].contains(
+                target.name)
+    }
     package.targets += [
+        .target(
+            name: "Receive",
+            dependencies: [
+                "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
+                "Compression", nio, nioHTTP, nioHTTP2, nioHPACK, logging,
+            ],
+            exclude: [
+                "IngestServer.swift", "OTLP/OTLPServer.swift", "OTLP/OTLPServerParts.swift",
+                "OTLP/PlaceTLS.swift",
+            ], swiftSettings: strict),
+        .target(name: "OTLPExport", sources: ["ProxyRules.swift"], swiftSettings: strict),
+        .target(
+            name: "Agent",
+            dependencies: [
+                "ByteCoding", "TelemetryBatch", "Export", "FileExport", "DebugExport", "OTLPExport",
+                "CLibYAML",
+            ], path: "Sources/Agent/Configuration",
+            exclude: [
+                "ReceiverPlaces.swift", "OTLPHTTPMapping.swift", "OTLPGRPCMapping.swift",
+                "JournaldMapping.swift", "TLSFiles.swift",
+            ], swiftSettings: strict),
         .executableTarget(
             name: "fuzz",
             dependencies: [
@@ -329,6 +358,6 @@ if let libFuzzer {
                 .unsafeFlags([
                     "-sanitize=address", "-profile-generate", libFuzzer, "-lstdc++",
                 ])
-            ])
+            ]),
     ]
 }
