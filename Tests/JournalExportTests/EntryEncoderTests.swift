@@ -190,7 +190,7 @@ private func text(_ found: [(name: String, value: [UInt8])], _ name: String) -> 
 
     @Test func `a value that repeats a large text many times stays bounded`() throws {
         let large = String(repeating: "x", count: 50_000)
-        let list = AttributeValue.array(Array(repeating: .string(large), count: 4000))
+        let list = AttributeValue.array(Array(repeating: .string(large), count: 600))
         let bytes = try encode([Attribute("bomb", list)])
         #expect(bytes.count < 3_000_000)
     }
