@@ -11,6 +11,8 @@ final class CommitCore: Sendable {
         var reported: Set<LogOffset> = []
         var outcome: SyncOutcome?
         var wantsSync = false
+        /// Something was appended beside the writer's thread: when it is to be synced was not waited for yet.
+        var hasUnsynced = false
         var isClosed = false
     }
 
@@ -70,16 +72,23 @@ final class CommitCore: Sendable {
     }
 }
 
-/// The writer's thread. It alone touches the writer after `run` began.
+/// The writer, and the thread that it belongs to. Whoever may not wait for another thread borrows it while nothing
+/// is queued.
 final class WriterLoop: @unchecked Sendable {
-    // @unchecked: made by one thread, handed to the one that calls `run`, and used by nobody else.
+    // @unchecked: what follows is touched only by who has the turn.
+    private let turn = Mutex<Void>(())
     private let writer: LogWriter
     private let core: CommitCore
     private var isSyncing = false
     private var caredFor: LogOffset = .none
     private var told: LogFailure?
 
+    /// Until then nobody else appends: the last time the device was slow.
+    private var lentAgainAt: UInt64 = 0
+
     private static let groupBytesMax = 8 << 20
+    private static let slowNanoseconds: UInt64 = 2_000_000
+    private static let slowRestNanoseconds: UInt64 = 1_000_000_000
     private static let careNanoseconds: UInt64 = 5_000_000_000
     private static let idleCareNanoseconds: UInt64 = 60_000_000_000
 
@@ -90,6 +99,7 @@ final class WriterLoop: @unchecked Sendable {
         var damaged: [DamagedRange] = []
         var outcome: SyncOutcome?
         var wantsSync = false
+        var hasUnsynced = false
         var isClosed = false
     }
 
@@ -100,43 +110,73 @@ final class WriterLoop: @unchecked Sendable {
 
     func run() {
         var careAt = Clocks.monotonic() + WriterLoop.careNanoseconds
-        while true {
-            let work = take(until: min(careAt, syncDeadline()))
-            if let outcome = work?.outcome {
-                isSyncing = false
-                writer.finishSync(outcome)
-                publish()
+        var isOver = false
+        while !isOver {
+            let (due, isSyncing) = turn.withLock { _ in (syncDeadline(), self.isSyncing) }
+            let work = take(until: min(careAt, due), isSyncing)
+            turn.withLock { _ in
+                isOver = carryOut(work, &careAt)
+                if isOver { end() }
             }
-            for range in work?.damaged ?? [] { keep(range) }
-            if let work, !work.requests.isEmpty { append(work) }
-            startSync(force: work?.wantsSync ?? false)
-            if Clocks.monotonic() >= careAt {
-                writer.maintain()
-                startSync(force: false)
-                // A full disk is looked at often: what is refused waits for it.
-                let isIdle = caredFor == writer.committed && writer.fullness == nil
-                caredFor = writer.committed
-                careAt =
-                    Clocks.monotonic()
-                    + (isIdle ? WriterLoop.idleCareNanoseconds : WriterLoop.careNanoseconds)
-                publish()
-            } else if !(work?.requests.isEmpty ?? true) {
-                // After idle time the next care is soon again.
-                careAt = min(careAt, Clocks.monotonic() + WriterLoop.careNanoseconds)
-            }
-            if let work, work.isClosed, work.requests.isEmpty, !isSyncing { break }
         }
-        end()
+    }
+
+    /// Does what was asked for and what is due; whether that was the last.
+    private func carryOut(_ work: Work?, _ careAt: inout UInt64) -> Bool {
+        if let outcome = work?.outcome {
+            isSyncing = false
+            writer.finishSync(outcome)
+            publish()
+        }
+        for range in work?.damaged ?? [] { keep(range) }
+        if let work, !work.requests.isEmpty { append(work) }
+        startSync(force: work?.wantsSync ?? false)
+        if Clocks.monotonic() >= careAt {
+            writer.maintain()
+            startSync(force: false)
+            // A full disk is looked at often: what is refused waits for it.
+            let isIdle = caredFor == writer.committed && writer.fullness == nil
+            caredFor = writer.committed
+            careAt =
+                Clocks.monotonic()
+                + (isIdle ? WriterLoop.idleCareNanoseconds : WriterLoop.careNanoseconds)
+            publish()
+        } else if let work, !work.requests.isEmpty || work.hasUnsynced {
+            // After idle time the next care is soon again.
+            careAt = min(careAt, Clocks.monotonic() + WriterLoop.careNanoseconds)
+        }
+        guard let work else { return false }
+        return work.isClosed && work.requests.isEmpty && !isSyncing
+    }
+
+    /// Appends on the calling thread, if that means one write into space that is there and waiting for nobody: nil if
+    /// not. Completions of what was queued before were called before.
+    func appendNow(_ requests: [AppendRequest]) -> [Result<AppendOutcome, LogError>]? {
+        turn.withLockIfAvailable { _ -> [Result<AppendOutcome, LogError>]? in
+            let began = Clocks.monotonic()
+            guard core.durability == .written, !isSyncing, began >= lentAgainAt,
+                core.queue.withLock({ $0.bytes == 0 && $0.requests.isEmpty && !$0.isClosed }),
+                writer.hasRoom(for: requests)
+            else { return nil }
+            let isFirst = writer.syncDue == nil
+            let results = writer.append(requests)
+            publish()
+            if isFirst { core.queue.update { $0.hasUnsynced = true } }
+            let end = Clocks.monotonic()
+            if end - began > WriterLoop.slowNanoseconds {
+                lentAgainAt = end + WriterLoop.slowRestNanoseconds
+            }
+            return results
+        } ?? nil
     }
 
     /// Waits for work; nil at the deadline.
-    private func take(until deadline: UInt64) -> Work? {
-        let isSyncing = self.isSyncing
-        return core.queue.wait(until: deadline == .max ? nil : deadline) { queue -> Work? in
+    private func take(until deadline: UInt64, _ isSyncing: Bool) -> Work? {
+        core.queue.wait(until: deadline == .max ? nil : deadline) { queue -> Work? in
             let mayEnd = queue.isClosed && !isSyncing
             guard
                 !queue.requests.isEmpty || !queue.damaged.isEmpty || queue.outcome != nil
-                    || queue.wantsSync && !isSyncing || mayEnd
+                    || queue.wantsSync && !isSyncing || queue.hasUnsynced || mayEnd
             else { return nil }
             var work = Work()
             (work.outcome, queue.outcome) = (queue.outcome, nil)
@@ -144,6 +184,7 @@ final class WriterLoop: @unchecked Sendable {
             if !isSyncing || work.outcome != nil {
                 (work.wantsSync, queue.wantsSync) = (queue.wantsSync, false)
             }
+            (work.hasUnsynced, queue.hasUnsynced) = (queue.hasUnsynced, false)
             work.isClosed = queue.isClosed
             WriterLoop.takeGroup(&queue, into: &work)
             return work

@@ -301,6 +301,16 @@ package final class LogWriter {
         return results
     }
 
+    /// Whether these go into the segment as it is, without another file or more space for it.
+    func hasRoom(for requests: [AppendRequest]) -> Bool {
+        guard let active, fullness == nil else { return false }
+        let bytes = requests.reduce(0) {
+            $0 + Envelope.aligned(Envelope.encodedBytes + $1.payload.count)
+        }
+        return bytes <= LogWriter.stagingBytesMax
+            && active.end + UInt64(bytes) <= min(active.allocatedEnd, UInt64(limits.segmentBytes))
+    }
+
     /// Puts one request into the staging buffer, or decides that it does not belong there.
     private func stage(
         _ requests: [AppendRequest], _ index: Int, _ received: UInt64,

@@ -159,6 +159,9 @@ final class OTLPIntake: Sendable {
             request.stream = stream
             return request
         }
+        if let results = log.appendNow(requests) {
+            return completion(settled(decoded, results))
+        }
         _ = admission.begin(bytes: size)
         state.numbers += 1
         let number = state.numbers
@@ -167,6 +170,30 @@ final class OTLPIntake: Sendable {
             summaries: decoded.batches.map(\.summary), waiting: requests.count, failure: nil,
             deadline: Clocks.monotonic() + Self.queueNanoseconds, bytes: size)
         submit(number)
+    }
+
+    /// Of a request that was dealt with at once.
+    private func settled(
+        _ decoded: DecodedRequest, _ results: [Result<AppendOutcome, LogError>]
+    ) -> OTLPVerdict {
+        var failure: WireError?
+        for (batch, result) in zip(decoded.batches, results) {
+            if let code = settle(batch.summary, SettledOutcome(result)) { failure = code }
+        }
+        return failure.map { .failed($0) } ?? .stored(decoded.rejections)
+    }
+
+    /// Counts a batch's outcome; why it was not stored, nil if it was.
+    private func settle(_ summary: BatchSummary, _ outcome: SettledOutcome) -> WireError? {
+        let records = UInt64(summary.records)
+        switch outcome {
+        case .stored: ledger.stored(records: records, header: summary.header)
+        case .duplicate: ledger.duplicate(records: records)
+        case .failed(let code):
+            ledger.refused(records: records, cause: code)
+            return code
+        }
+        return nil
     }
 
     private func count(_ decoded: DecodedRequest) {
@@ -226,12 +253,7 @@ final class OTLPIntake: Sendable {
 
     private func settle(_ letters: [Letter]) {
         for letter in letters {
-            let records = UInt64(letter.summary.records)
-            switch letter.outcome {
-            case .stored: ledger.stored(records: records, header: letter.summary.header)
-            case .duplicate: ledger.duplicate(records: records)
-            case .failed(let code):
-                ledger.refused(records: records, cause: code)
+            if let code = settle(letter.summary, letter.outcome) {
                 state.value.requests[letter.request]?.failure = code
             }
             state.value.requests[letter.request]?.waiting -= 1
