@@ -1,4 +1,5 @@
 package import SegmentLog
+package import TelemetryBatch
 
 /// A batch as the log gave it.
 package struct SourceBatch: Sendable {
@@ -16,11 +17,14 @@ package struct SourceBatch: Sendable {
     package var peer: PeerIdentity
     /// The batch.
     package var payload: [UInt8]
+    /// Whether this process has stored it, and so had it validated.
+    package var isOwn: Bool
 
     /// All given.
     package init(
         offset: LogOffset, end: LogOffset, ordinal: LogOrdinal?, records: Int,
-        receiptNanoseconds: UInt64, peer: PeerIdentity, payload: [UInt8]
+        receiptNanoseconds: UInt64, peer: PeerIdentity, payload: [UInt8],
+        isOwn: Bool = false
     ) {
         self.offset = offset
         self.end = end
@@ -29,6 +33,13 @@ package struct SourceBatch: Sendable {
         self.receiptNanoseconds = receiptNanoseconds
         self.peer = peer
         self.payload = payload
+        self.isOwn = isOwn
+    }
+
+    /// What is in it. What this process has stored is not validated a second time: the log's checksum says that it
+    /// is still that.
+    package func read() throws(BatchError) -> Batch {
+        isOwn ? try Batch(validatedBefore: payload) : try Batch(payload)
     }
 }
 

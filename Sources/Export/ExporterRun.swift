@@ -175,7 +175,7 @@ package struct ExporterRun {
 
     private mutating func take(_ found: SourceBatch) {
         do throws(BatchError) {
-            let batch = try Batch(found.payload)
+            let batch = try found.read()
             let ticket = ledger.take(
                 records: Int(batch.header.recordCount), end: found.end, ordinal: found.ordinal)
             var selection = rules.select(from: batch)

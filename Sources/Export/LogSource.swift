@@ -10,8 +10,10 @@ package struct LogProgress: Sendable {
     package let synced: @Sendable () -> LogOffset
     /// Records stored since the log was made.
     package let storedRecords: @Sendable () -> UInt64
+    /// Everything from here on was stored by this process.
+    let ownFrom: LogOffset
 
-    /// All given.
+    /// All given. Make it in the process that writes the log.
     package init(
         committed: @escaping @Sendable () -> LogOffset, synced: @escaping @Sendable () -> LogOffset,
         storedRecords: @escaping @Sendable () -> UInt64
@@ -19,6 +21,7 @@ package struct LogProgress: Sendable {
         self.committed = committed
         self.synced = synced
         self.storedRecords = storedRecords
+        ownFrom = committed()
     }
 }
 
@@ -145,7 +148,7 @@ package final class LogSource: ExportSource {
         return SourceBatch(
             offset: found.offset, end: found.next, ordinal: ordinal, records: Int(records),
             receiptNanoseconds: found.envelope.received, peer: found.envelope.peer,
-            payload: found.payload)
+            payload: found.payload, isOwn: progress.map { found.offset >= $0.ownFrom } ?? false)
     }
 
     private static func open(

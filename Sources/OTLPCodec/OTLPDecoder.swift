@@ -10,8 +10,9 @@ package struct OTLPDecoder: ~Copyable, Sendable {
     var builder: BatchBuilder
     var result = DecodedRequest()
     var work = Work()
-    /// Keys and values of the last sixteen attributes.
-    var recentTexts = InlineArray<32, RecentText>(repeating: RecentText())
+    /// Keys and values of the last sixteen attributes of the last record of its sort, of sixteen sorts: records
+    /// of one name and with as many attributes most often have the same keys, and many of the same values.
+    var recentTexts = InlineArray<512, RecentText>(repeating: RecentText())
     private var json = JSONTranscoder()
     /// Buckets, bounds and quantiles of the point that is read.
     var numbers = PointNumbers()

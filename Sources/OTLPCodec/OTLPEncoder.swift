@@ -55,7 +55,9 @@ package struct OTLPEncoder: ~Copyable, Sendable {
             if place.index >= records.upperBound { break }
             switch signal {
             case .traces:
-                if place.isSpan { request.write(batch.span(at: place), bytes, to: &output) }
+                if place.isSpan {
+                    request.write(batch.fields(ofSpanAt: place), bytes, to: &output)
+                }
             case .logs:
                 if place.isLog { request.write(batch.log(at: place), bytes, to: &output) }
             case .metrics:

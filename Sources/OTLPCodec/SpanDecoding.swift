@@ -39,13 +39,14 @@ extension OTLPDecoder {
         repeat {
             guard try prepare(bytes, time: fields.start) else { return reject(work.refusal) }
             work.reason = .limit
+            let name = text(fields.name, bytes)
             builder.beginSpan(
-                name: text(fields.name, bytes), kind: kind, status: status,
+                name: name, kind: kind, status: status,
                 trace: TraceID(high: fields.trace.high, low: fields.trace.low),
                 span: SpanID(rawValue: fields.span.low),
                 parent: SpanID(rawValue: fields.parent.low), start: fields.start,
                 duration: fields.end &- fields.start, scope: work.scopeIndex ?? 0)
-            try writeAttributes(fields.attributes, 0x4A, end: limit, bytes)
+            try writeAttributes(fields.attributes, 0x4A, of: name, end: limit, bytes)
             if fields.hasStatus, fields.statusMessage.isEmpty, status == .unset {
                 builder.emptyStatus()
             } else {

@@ -4,14 +4,14 @@ import TelemetryBatch
 // Spans and log events.
 extension BatchEncoding {
     /// Writes a span as a `Span` of the open scope.
-    mutating func write(_ span: SpanView, _ bytes: RawSpan, to output: inout ByteWriter) {
+    mutating func write(_ span: SpanFields, _ bytes: RawSpan, to output: inout ByteWriter) {
         open(scope: span.scope, bytes, &output)
         // Most spans with some attributes have 128 bytes and more.
-        let attributes = span.attributes
+        let attributes = span.attributesPlace
         let room = attributes.count > 1 ? 2 : 1
         let place = output.open(0x12, room: room)
         let name = bytes.extracting(batch.range(span.name))
-        output.field(0x0A, traceID: span.traceID)
+        output.field(0x0A, traceID: batch.traceID(span.traceIndex))
         output.field(0x12, spanID: span.spanID.rawValue)
         if !span.traceState.isNone {
             output.field(0x1A, bytes: bytes.extracting(batch.range(span.traceState)))
@@ -21,12 +21,12 @@ extension BatchEncoding {
         output.field(0x30, varint: UInt64(span.kind.rawValue))
         output.field(0x39, fixed64: span.start)
         output.field(0x41, fixed64: span.end)
-        output.writeAttributes(0x4A, attributes, batch, bytes)
+        output.writeAttributes(0x4A, in: attributes, batch, bytes)
         if addsDurations { addDuration(span, name, to: &output) }
         output.field(0x50, varint: UInt64(span.droppedAttributes))
-        if span.events.count > 0 { write(span.events, bytes, to: &output) }
+        if !span.eventsPlace.isEmpty { write(batch.events(of: span), bytes, to: &output) }
         output.field(0x60, varint: UInt64(span.droppedEvents))
-        if span.links.count > 0 { write(span.links, bytes, to: &output) }
+        if !span.linksPlace.isEmpty { write(batch.links(of: span), bytes, to: &output) }
         output.field(0x70, varint: UInt64(span.droppedLinks))
         if span.hasStatus {
             let status = output.open(0x7A)
@@ -45,13 +45,15 @@ extension BatchEncoding {
     private static let durationKeyBytes: [UInt8] = Array("duration_ms".utf8)
 
     /// `duration_ms` is derived (batch.md, "What is derived"): a span that has it keeps its own.
-    private func addDuration(_ span: SpanView, _ name: RawSpan, to output: inout ByteWriter) {
+    private func addDuration(_ span: SpanFields, _ name: RawSpan, to output: inout ByteWriter) {
         guard name.byteCount > 6, span.durationNanoseconds <= UInt64(Int64.max) else { return }
         let first = name.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt32.self).littleEndian
         let rest = name.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt16.self).littleEndian
         // "code" and "x.".
         guard first == 0x6564_6F63, rest == 0x2E78 else { return }
-        if let durationKey, span.attributes.contains(where: { $0.key == durationKey }) { return }
+        if let durationKey, batch.attributes(of: span).contains(where: { $0.key == durationKey }) {
+            return
+        }
         let milliseconds = Double(span.durationNanoseconds) / 1e6
         output.beginKeyValue(0x4A, BatchEncoding.durationKeyBytes.span.bytes, valueBytes: 9)
         output.explicitField(0x21, fixed64: milliseconds.bitPattern)

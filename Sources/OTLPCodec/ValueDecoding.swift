@@ -24,7 +24,7 @@ extension OTLPDecoder {
         return builder.ref(checking: text, recent: &recent) ?? repair(text)
     }
 
-    /// The same of a key or value, of which the record before most often had the same in its place.
+    /// The same of a key or value, of which the record of its sort before most often had the same in its place.
     @inline(__always)
     private mutating func text(
         _ range: Range<Int>, _ bytes: RawSpan, recent place: Int
@@ -40,12 +40,13 @@ extension OTLPDecoder {
         return builder.ref(text.withUnsafeBytes { String(decoding: $0, as: UTF8.self) })
     }
 
-    /// Writes the attributes of a run behind what the builder has.
+    /// Writes the attributes of a run behind what the builder has. `name`: that of the record, if it has one.
     @inline(__always)
     mutating func writeAttributes(
-        _ run: FieldRun, _ tag: UInt64, end: Int, _ bytes: RawSpan
+        _ run: FieldRun, _ tag: UInt64, of name: TextRef = .none, end: Int, _ bytes: RawSpan
     ) throws(ByteError) {
         if run.count == 0 { return }
+        let sort = (Int(name.index) &+ run.count) & 15
         if run.count > BatchLimits.attributesMax { return builder.refuse() }
         var left = run.count
         var reader = ByteReader(bytes, in: run.start..<end)
@@ -57,13 +58,13 @@ extension OTLPDecoder {
             }
             left &-= 1
             let outer = try reader.enterField()
-            try writeAttribute(&reader, place: left & 15)
+            try writeAttribute(&reader, place: sort &* 16 &+ (left & 15))
             reader.leave(to: outer)
             if left & 31 == 0, builder.isOverfull() { return }
         }
     }
 
-    /// Writes the `KeyValue` that the reader is confined to. `place`: among the last attributes, 0–15.
+    /// Writes the `KeyValue` that the reader is confined to. `place`: among the recent ones, 0–255.
     @inline(__always)
     private mutating func writeAttribute(
         _ reader: inout ByteReader, place: Int

@@ -7,6 +7,13 @@ extension ByteWriter {
     mutating func writeAttributes(
         _ tag: UInt8, _ list: AttributeList, _ batch: Batch, _ bytes: RawSpan
     ) {
+        writeAttributes(tag, in: list.place, batch, bytes)
+    }
+
+    /// The same of a list that stands at a place of the batch.
+    mutating func writeAttributes(
+        _ tag: UInt8, in list: ListPlace, _ batch: Batch, _ bytes: RawSpan
+    ) {
         if list.isEmpty { return }
         var reader = ValueReader(list, in: bytes)
         for _ in 0..<list.count { writeKeyValue(tag, &reader, batch, bytes) }
@@ -18,7 +25,7 @@ extension ByteWriter {
         except key: TextRef?
     ) {
         guard let key else { return writeAttributes(tag, list, batch, bytes) }
-        var reader = ValueReader(list, in: bytes)
+        var reader = ValueReader(list.place, in: bytes)
         for (name, value) in list {
             var next = reader
             if name == key, case .string = value {

@@ -22,6 +22,18 @@ package enum BatchValidator {
         return checker.summary
     }
 
+    /// Finds the tables of a payload that was validated before, and counts its records. Looks at no text and into
+    /// no record; the summary has no times.
+    static func survey(
+        _ bytes: RawSpan, layout: inout BatchLayout
+    ) throws(BatchError) -> BatchSummary {
+        var reader = ByteReader(bytes)
+        var survey = BatchSurvey(header: try readHeader(&reader))
+        try survey.visitSections(&reader)
+        layout = survey.layout
+        return survey.summary
+    }
+
     /// Reads the header, leaves the reader behind it. Version first, then length, limits, values.
     private static func readHeader(_ reader: inout ByteReader) throws(BatchError) -> BatchHeader {
         let size = reader.remaining

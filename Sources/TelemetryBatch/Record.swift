@@ -115,6 +115,28 @@ extension Batch {
         return SpanView(&reader, self, place.index)
     }
 
+    /// What the record says of the span at a place of this batch that has one. Keeps nothing alive.
+    package func fields(ofSpanAt place: RecordPlace) -> SpanFields {
+        precondition(place.isSpan)
+        var reader = TrustedReader(bytes, at: place.start)
+        return SpanFields(&reader, from: header.baseTime, place.index)
+    }
+
+    /// The attributes of one of this batch's spans.
+    package func attributes(of span: SpanFields) -> AttributeList {
+        AttributeList(batch: self, place: span.attributesPlace)
+    }
+
+    /// The events of one of this batch's spans.
+    package func events(of span: SpanFields) -> EventList {
+        EventList(batch: self, place: span.eventsPlace, start: span.start)
+    }
+
+    /// The links of one of this batch's spans.
+    package func links(of span: SpanFields) -> LinkList {
+        LinkList(batch: self, place: span.linksPlace)
+    }
+
     /// The log event at a place of this batch that has one.
     package func log(at place: RecordPlace) -> LogView {
         precondition(place.isLog)

@@ -1,10 +1,6 @@
-/// A span, decoded from its record.
-package struct SpanView: Sendable {
-    let batch: Batch
-    private var attributesPlace = ListPlace()
-    private var eventsPlace = ListPlace()
-    private var linksPlace = ListPlace()
-
+/// What a span's record says: numbers and places in its batch, which nothing here keeps alive.
+@usableFromInline
+package struct SpanFields: Sendable {
     /// The record's place in the batch, from 0.
     package let index: Int
     /// The kind.
@@ -39,27 +35,17 @@ package struct SpanView: Sendable {
     package private(set) var droppedEvents: UInt32 = 0
     /// Links that the producer left out.
     package private(set) var droppedLinks: UInt32 = 0
-
-    /// The trace's id, zero for none.
-    package var traceID: TraceID { batch.traceID(traceIndex) }
-
-    /// The parent's id, or nil for a root.
-    package var parentSpanID: SpanID? { parent.isZero ? nil : parent }
+    /// Where the attributes stand.
+    package private(set) var attributesPlace = ListPlace()
+    /// Where the events stand.
+    package private(set) var eventsPlace = ListPlace()
+    /// Where the links stand.
+    package private(set) var linksPlace = ListPlace()
 
     /// End, in nanoseconds since 1970.
     package var end: UInt64 { start &+ durationNanoseconds }
 
-    /// The attributes.
-    package var attributes: AttributeList { AttributeList(batch: batch, place: attributesPlace) }
-
-    /// The events in their order.
-    package var events: EventList { EventList(batch: batch, place: eventsPlace, start: start) }
-
-    /// The links in their order.
-    package var links: LinkList { LinkList(batch: batch, place: linksPlace) }
-
-    init(_ reader: inout TrustedReader, _ batch: Batch, _ index: Int) {
-        self.batch = batch
+    init(_ reader: inout TrustedReader, from baseTime: UInt64, _ index: Int) {
         self.index = index
         let bits = reader.varint()
         // The validator has refused other kinds and statuses.
@@ -69,7 +55,7 @@ package struct SpanView: Sendable {
         traceIndex = reader.int()
         spanID = reader.spanID()
         name = reader.text()
-        start = reader.time(from: batch.header.baseTime)
+        start = reader.time(from: baseTime)
         durationNanoseconds = reader.varint()
         if bits & SpanBit.parent != 0 { parent = reader.spanID() }
         if bits & SpanBit.attributes != 0 { attributesPlace = reader.skipAttributes() }
@@ -79,17 +65,51 @@ package struct SpanView: Sendable {
         if bits & SpanBit.flags != 0 { flags = reader.word() }
         if bits & SpanBit.events != 0 {
             eventsPlace = ListPlace(count: reader.int(), start: reader.position)
-            for _ in 0..<eventsPlace.count { _ = EventView(&reader, batch, 0) }
+            for _ in 0..<eventsPlace.count { reader.skipEvent() }
         }
         if bits & SpanBit.links != 0 {
             linksPlace = ListPlace(count: reader.int(), start: reader.position)
-            for _ in 0..<linksPlace.count { _ = LinkView(&reader, batch) }
+            for _ in 0..<linksPlace.count { reader.skipLink() }
         }
         if bits & SpanBit.dropped != 0 {
             droppedAttributes = reader.word()
             droppedEvents = reader.word()
             droppedLinks = reader.word()
         }
+    }
+}
+
+/// A span, decoded from its record.
+@dynamicMemberLookup
+package struct SpanView: Sendable {
+    let batch: Batch
+    /// What its record says.
+    @usableFromInline package let fields: SpanFields
+
+    /// One of its fields.
+    @inlinable @inline(__always)
+    package subscript<Field>(dynamicMember field: KeyPath<SpanFields, Field>) -> Field {
+        fields[keyPath: field]
+    }
+
+    /// The trace's id, zero for none.
+    package var traceID: TraceID { batch.traceID(fields.traceIndex) }
+
+    /// The parent's id, or nil for a root.
+    package var parentSpanID: SpanID? { fields.parent.isZero ? nil : fields.parent }
+
+    /// The attributes.
+    package var attributes: AttributeList { batch.attributes(of: fields) }
+
+    /// The events in their order.
+    package var events: EventList { batch.events(of: fields) }
+
+    /// The links in their order.
+    package var links: LinkList { batch.links(of: fields) }
+
+    init(_ reader: inout TrustedReader, _ batch: Batch, _ index: Int) {
+        self.batch = batch
+        fields = SpanFields(&reader, from: batch.header.baseTime, index)
     }
 }
 

@@ -19,9 +19,17 @@ struct TrustedReader {
         return byte
     }
 
+    @inline(__always)
     mutating func varint() -> UInt64 {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
+        let byte = bytes[position]
+        position += 1
+        return byte < 0x80 ? UInt64(byte) : rest(of: byte)
+    }
+
+    @inline(never)
+    private mutating func rest(of first: UInt8) -> UInt64 {
+        var value = UInt64(first & 0x7F)
+        var shift: UInt64 = 7
         while true {
             let byte = bytes[position]
             position += 1
@@ -79,6 +87,25 @@ struct TrustedReader {
         return place
     }
 
+    mutating func skipEvent() {
+        let bits = varint()
+        // Time and name.
+        _ = (varint(), varint())
+        if bits & EventBit.attributes != 0 { skipAttributes() }
+        if bits & EventBit.dropped != 0 { _ = varint() }
+    }
+
+    mutating func skipLink() {
+        let bits = varint()
+        // The trace, and the span's id.
+        _ = varint()
+        position += 8
+        if bits & LinkBit.attributes != 0 { skipAttributes() }
+        if bits & LinkBit.traceState != 0 { _ = varint() }
+        if bits & LinkBit.flags != 0 { _ = varint() }
+        if bits & LinkBit.dropped != 0 { _ = varint() }
+    }
+
     mutating func skipBuckets() -> ListPlace {
         let place = ListPlace(count: int(), start: position)
         var left = place.count
@@ -88,7 +115,13 @@ struct TrustedReader {
 }
 
 /// Where a counted list stands in a batch.
-struct ListPlace: Sendable {
-    var count = 0
+@usableFromInline
+package struct ListPlace: BitwiseCopyable, Sendable {
+    /// The number of entries.
+    package internal(set) var count = 0
+    /// Where the first begins.
     var start = 0
+
+    /// Whether there are none.
+    package var isEmpty: Bool { count == 0 }
 }

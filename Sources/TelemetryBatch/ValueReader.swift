@@ -33,9 +33,9 @@ package struct ValueReader: ~Escapable {
 
     /// A reader of a list's entries, in the bytes of the list's batch.
     @_lifetime(copy bytes)
-    package init(_ list: AttributeList, in bytes: RawSpan) {
+    package init(_ list: ListPlace, in bytes: RawSpan) {
         self.bytes = bytes
-        position = list.place.start
+        position = list.start
     }
 
     /// A reader of a log event's body, in the bytes of the event's batch. Traps if it has none.

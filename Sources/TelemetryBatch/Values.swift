@@ -21,7 +21,8 @@ package enum Value: Sendable {
 /// Keys and values in their order; keys may repeat.
 package struct AttributeList: Sequence, Sendable {
     let batch: Batch
-    let place: ListPlace
+    /// Where they stand in the batch.
+    package let place: ListPlace
 
     /// The number of entries.
     package var count: Int { place.count }

@@ -33,6 +33,30 @@ struct RoundTripTests {
         }
     }
 
+    @Test(arguments: 0..<10)
+    func `one that was validated before is read as at first`(seed: Int) throws {
+        var models = RandomModels(seed: UInt64(seed))
+        var builder = BatchBuilder(producer: .random())
+        for records in [0, 3, 40] {
+            let bytes = models.batch(records: records).encoded(with: &builder)
+            let first = try Batch(bytes)
+            let again = try Batch(validatedBefore: bytes)
+            #expect(BatchModel(again).encoded() == bytes, "seed \(seed)")
+            var summary = first.summary
+            (summary.earliest, summary.latest) = (0, 0)
+            #expect(again.summary == summary, "seed \(seed)")
+        }
+    }
+
+    @Test func `of a validated one that was cut off since no table is found`() throws {
+        var models = RandomModels(seed: 1)
+        var builder = BatchBuilder(producer: .random())
+        let bytes = models.batch(records: 3).encoded(with: &builder)
+        for count in stride(from: 0, to: bytes.count, by: 7) {
+            #expect(throws: BatchError.self) { try Batch(validatedBefore: Array(bytes[..<count])) }
+        }
+    }
+
     @Test func `the summary counts records and spans their times`() throws {
         let model = model(
             [
