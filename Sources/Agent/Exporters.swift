@@ -134,7 +134,7 @@ final class Exporters: Sendable {
         one.runner.stop(deadline: Self.stopLimit)
         do throws(SystemError) {
             // Of what it noted beyond its cursor nothing holds any more. First: with the old cursor that is right, too.
-            try CursorNote.remove(state: storage, exporter: Self.fileName(name))
+            try CursorNote.remove(state: storage, exporter: name)
         } catch {
             try start(name, one.kind)
             throw SourceError("\(error)")
@@ -193,7 +193,6 @@ final class Exporters: Sendable {
     }
 
     private func exporter(_ name: String, _ kind: Kind) -> any Exporter {
-        let fileName = Self.fileName(name)
         switch kind {
         case .journald(let config, _):
             return JournalExporter(configuration: config.exporter, failpoints: failpoints)
@@ -201,17 +200,17 @@ final class Exporters: Sendable {
             if config.skipsVerification { warnOfAnybody(name) }
             let connection = config.connection { ThisProcess.environment($0) }
             return OTLPExporter(
-                name: fileName, configuration: config.exporter(log: log.logID), state: storage,
+                name: name, configuration: config.exporter(log: log.logID), state: storage,
                 sender: HTTPSender(connection))
         case .configured(.otlpGRPC(let config), _):
             if config.skipsVerification { warnOfAnybody(name) }
             return OTLPExporter(
-                name: fileName, configuration: config.exporter(log: log.logID), state: storage,
+                name: name, configuration: config.exporter(log: log.logID), state: storage,
                 sender: config.sender)
         case .configured(.file(let config), _):
             let home = ThisProcess.environment("HOME") ?? ThisProcess.homeDirectory ?? "/"
             return FileExporter(
-                name: fileName, configuration: config.exporter(home: home), state: storage)
+                name: name, configuration: config.exporter(home: home), state: storage)
         case .configured(.debug(let config), _):
             var printer = logger
             printer.logLevel = .info
@@ -224,9 +223,6 @@ final class Exporters: Sendable {
         logger.warning(
             "exporter \(name): insecure_skip_verify is set, so that anybody may be the backend")
     }
-
-    /// As the name of a file or folder.
-    private static func fileName(_ name: String) -> String { name.replacing("/", with: "-") }
 
     /// Lets `run` see that it was told to stop.
     func wake() { log.wakeWaiters() }

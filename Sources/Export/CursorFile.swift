@@ -2,6 +2,9 @@ import ByteCoding
 package import SegmentLog
 package import SystemIO
 
+/// An exporter's name as that of its files and folders: one as `otlp_http/backup` is no path.
+package func fileName(ofExporter name: String) -> String { name.replacing("/", with: "-") }
+
 /// An exporter's cursor as a checkpoint file (segment-log.md, "meta, position, checkpoints"). The body:
 /// version u16 (0), flags u16 (bit 0 clean, bit 1 ordinal known), outcomes u32, ordinal batches u64 and
 /// records u64, a u64 for each outcome, then the exporter's own state.
@@ -15,9 +18,8 @@ package final class CursorFile: CursorStore {
     /// The file `cursors/<exporter>.cursor` of a state directory.
     package init(state: any Storage, exporter: String) throws(SourceError) {
         do throws(SystemError) {
-            // Names as `otlp_http/backup` are no paths.
             file = try CheckpointFile.cursor(
-                state: state, exporter: exporter.replacing("/", with: "-"))
+                state: state, exporter: fileName(ofExporter: exporter))
         } catch {
             throw SourceError("the cursor cannot be kept: \(error)")
         }

@@ -25,7 +25,7 @@ package final class CursorNote {
     package init(state: any Storage, exporter: String, logID: String) throws(SystemError) {
         self.logID = ID128(hex: logID) ?? .zero
         let cursors = try state.directory("cursors", create: true)
-        file = try Self.open(cursors, exporter + ".note")
+        file = try Self.open(cursors, Self.name(exporter))
         for slot in 0..<2 {
             guard let found = try read(slot) else { continue }
             if found.sequence > sequence {
@@ -58,7 +58,11 @@ package final class CursorNote {
     /// Takes the note of an exporter away: what it knew holds no more.
     package static func remove(state: any Storage, exporter: String) throws(SystemError) {
         let cursors = try state.directory("cursors", create: true)
-        try cursors.remove(exporter + ".note")
+        try cursors.remove(name(exporter))
+    }
+
+    private static func name(_ exporter: String) -> String {
+        fileName(ofExporter: exporter) + ".note"
     }
 
     private static func open(

@@ -48,10 +48,10 @@ package struct RecordRules: Sendable, Equatable {
     }
 
     /// What an exporter gets of a batch.
-    package func select(from batch: Batch) -> RecordSelection {
+    package func select(from batch: Batch) -> ExportSelection {
         let count = Int(batch.header.recordCount)
-        if areEverything { return RecordSelection(ranges: count > 0 ? [0..<count] : []) }
-        var selection = RecordSelection(ranges: [])
+        if areEverything { return ExportSelection(ranges: count > 0 ? [0..<count] : []) }
+        var selection = ExportSelection(ranges: [])
         for place in batch.places {
             if let cause = cause(of: place, batch) {
                 selection.excluded[cause, default: 0] += 1
@@ -98,16 +98,17 @@ package struct RecordRules: Sendable, Equatable {
 }
 
 /// What an exporter gets of a batch, by the records' places in it.
-package struct RecordSelection: Sendable, Equatable {
+package struct ExportSelection: Sendable, Equatable {
     /// Rising, apart from each other, none of them empty.
     package var ranges: [Range<Int>]
     /// The others, by cause.
     package var excluded: [ExclusionCause: Int] = [:]
 
-    init(ranges: [Range<Int>]) { self.ranges = ranges }
+    /// Nothing is left out yet.
+    package init(ranges: [Range<Int>]) { self.ranges = ranges }
 
     /// The next record that is in it.
-    mutating func add(_ index: Int) {
+    package mutating func add(_ index: Int) {
         if let last = ranges.last, last.upperBound == index {
             ranges[ranges.count - 1] = last.lowerBound..<index + 1
         } else {

@@ -142,15 +142,11 @@ private final class Sending {
 
     /// Takes the records of an entry that are of the time.
     func take(_ entry: StoredEntry, _ filter: RecordFilter) {
-        var ranges: [Range<Int>] = []
+        var selection = ExportSelection(ranges: [])
         for record in RecordSelection(filter).records(of: entry) {
-            let index = record.record.index
-            if let last = ranges.last, last.upperBound == index {
-                ranges[ranges.count - 1] = last.lowerBound..<index + 1
-            } else {
-                ranges.append(index..<index + 1)
-            }
+            selection.add(record.record.index)
         }
+        let ranges = selection.ranges
         if ranges.isEmpty { return }
         while !exporter.wantsBatch || !ledger.hasRoom {
             if isHopeless { return }

@@ -22,7 +22,7 @@ import Testing
         return try Batch(builder.finish(sequence: 1))
     }
 
-    func indices(_ selection: RecordSelection) -> [Int] { selection.ranges.flatMap(Array.init) }
+    func indices(_ selection: ExportSelection) -> [Int] { selection.ranges.flatMap(Array.init) }
 
     @Test func `everything is one range`() throws {
         let selection = RecordRules.everything.select(from: try batch([1, 2]))

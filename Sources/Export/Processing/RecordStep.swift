@@ -50,30 +50,28 @@ extension RecordRules {
     /// A batch's records that are an exporter's, with what its processors made of them. The resource is one for a
     /// whole batch: where processors change it for some signals alone, the batch comes in a part for each signal.
     func process(
-        _ batch: Batch, _ selection: inout RecordSelection
+        _ batch: Batch, _ selection: inout ExportSelection
     ) -> [(batch: Batch, ranges: [Range<Int>])] {
         if steps.isEmpty || selection.ranges.isEmpty { return [(batch, selection.ranges)] }
-        var signals: [Signal] = []
-        if batch.summary.spans > 0, this(.traces) { signals.append(.traces) }
-        if batch.summary.logs > 0, this(.logs) { signals.append(.logs) }
-        if batch.summary.points > 0, this(.metrics) { signals.append(.metrics) }
-        let chains = signals.map { steps[$0] ?? [] }
-        let isTogether =
-            chains.allSatisfy { $0 == chains.first }
-            || !chains.contains { $0.contains(where: \.isOfResource) }
-        guard !isTogether else {
+        var present: [Signal] = []
+        if batch.summary.spans > 0, signals.contains(.traces) { present.append(.traces) }
+        if batch.summary.logs > 0, signals.contains(.logs) { present.append(.logs) }
+        if batch.summary.points > 0, signals.contains(.metrics) { present.append(.metrics) }
+        let chains = present.map { steps[$0] ?? [] }
+        let isOneChain = chains.allSatisfy { $0 == chains.first }
+        if isOneChain || !chains.contains(where: { $0.contains(where: \.isOfResource) }) {
             var found = ProcessedRecords(batch, selection.ranges)
-            if chains.allSatisfy({ $0 == chains.first }) {
+            if isOneChain {
                 for step in chains.first ?? [] { found.carryOut(step, on: nil) }
             } else {
-                for (signal, chain) in zip(signals, chains) {
+                for (signal, chain) in zip(present, chains) {
                     for step in chain { found.carryOut(step, on: signal) }
                 }
             }
             return found.result(&selection).map { [$0] } ?? []
         }
-        return zip(signals, chains).compactMap { signal, chain in
-            let isFirst = signal == signals[0]
+        return zip(present, chains).compactMap { signal, chain in
+            let isFirst = signal == present[0]
             let ranges = batch.ranges(selection.ranges) { place in
                 place.isOf(signal) || isFirst && !place.isOfAny
             }
@@ -82,8 +80,6 @@ extension RecordRules {
             return found.result(&selection)
         }
     }
-
-    private func this(_ signal: Signal) -> Bool { signals.contains(signal) }
 }
 
 /// Records on their way through processors.
@@ -99,7 +95,7 @@ private struct ProcessedRecords {
 
     /// What is left; nil if that is nothing.
     func result(
-        _ selection: inout RecordSelection
+        _ selection: inout ExportSelection
     ) -> (batch: Batch, ranges: [Range<Int>])? {
         if filtered > 0 { selection.excluded[.filtered, default: 0] += filtered }
         return ranges.isEmpty ? nil : (batch, ranges)
@@ -170,7 +166,7 @@ extension Batch {
     fileprivate func ranges(
         _ some: [Range<Int>], where isWanted: (RecordPlace) -> Bool
     ) -> [Range<Int>] {
-        var found = RecordSelection(ranges: [])
+        var found = ExportSelection(ranges: [])
         var walk = RangeWalk(some)
         for place in places where walk.contains(place.index) && isWanted(place) {
             found.add(place.index)
