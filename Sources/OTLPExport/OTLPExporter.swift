@@ -24,7 +24,7 @@ package final class OTLPExporter: Exporter {
 
     private let configuration: OTLPExportConfiguration
     private let sender: any RequestSender
-    private let rejectedFiles: RejectedFiles?
+    private var rejectedFiles: RejectedFiles?
     private let time: any TimeSource
     private let lanes: [SignalLane]
     private let arrivals = Monitor<[Arrival]>([])

@@ -198,6 +198,27 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
                 == "http://backend/v1/traces: answered 400\n")
     }
 
+    @Test func `of what is refused for good the oldest makes room, with its reason`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        let folder = exporting.directory + "/rejected/test/"
+        try Files.makeDirectories(folder)
+        for index in 100..<200 {
+            for ending in ["logs.pb.gz", "reason"] {
+                try Files.replace(folder + "0000000\(index).\(ending)", with: [1])
+            }
+        }
+        for round in 1...2 {
+            exporting.time.now += 1
+            exporting.sender.answers = [refusal(400)]
+            try exporting.take(spans: 3)
+            exporting.step()
+            let names = try Files.list(folder)
+            #expect(names.count == 200)
+            #expect(names.first == "0000000\(100 + round).logs.pb.gz")
+        }
+    }
+
     @Test func `records that a backend left out are lost, the others delivered`() throws {
         var exporting = try Exporting { $0.flushInterval = .zero }
         defer { remove(exporting) }
