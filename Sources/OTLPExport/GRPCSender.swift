@@ -23,6 +23,7 @@ package final class GRPCSender: RequestSender {
     private let isSecure: Bool
     private let settings: ConnectionSettings
     private var running: Running?
+    private var isClosed = false
 
     /// A sender without a connection. `isSecure`: with TLS, as `settings` says.
     package init(_ place: Place, isSecure: Bool, _ settings: ConnectionSettings) {
@@ -35,6 +36,7 @@ package final class GRPCSender: RequestSender {
         _ request: OutgoingRequest, timeout: Duration,
         completion: @escaping @Sendable (SendOutcome) -> Void
     ) {
+        if isClosed { return completion(.closed) }
         do throws(ConnectionProblem) {
             let running = try start()
             let call = GRPCCall(
@@ -47,6 +49,7 @@ package final class GRPCSender: RequestSender {
     }
 
     package func close() {
+        isClosed = true
         guard let running else { return }
         self.running = nil
         running.loop.execute { running.link.value.close() }
@@ -125,7 +128,7 @@ final class GRPCLink {
             // The backend takes no more calls on it; those that are under way end there.
             state = .connecting([call])
             connect(limit: min(Self.connectLimit, call.timeout))
-        case .closed: call.completion(.failed("the exporter ends"))
+        case .closed: call.completion(.closed)
         }
     }
 
@@ -133,7 +136,7 @@ final class GRPCLink {
         switch state {
         case .idle, .closed: break
         case .connecting(let calls):
-            for call in calls { call.completion(.failed("the exporter ends")) }
+            for call in calls { call.completion(.closed) }
         case .open(let channel, _): channel.close(promise: nil)
         }
         state = .closed

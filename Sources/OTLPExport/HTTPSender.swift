@@ -13,6 +13,7 @@ package final class HTTPSender: RequestSender {
     private var group: MultiThreadedEventLoopGroup?
     /// By the proxy that they go through.
     private var clients: [ProxyAddress?: HTTPClient] = [:]
+    private var isClosed = false
 
     /// A sender without a connection.
     package init(_ settings: ConnectionSettings = ConnectionSettings()) {
@@ -23,6 +24,7 @@ package final class HTTPSender: RequestSender {
         _ request: OutgoingRequest, timeout: Duration,
         completion: @escaping @Sendable (SendOutcome) -> Void
     ) {
+        if isClosed { return completion(.closed) }
         do {
             var headers = HTTPHeaders()
             for header in request.headers { headers.add(name: header.name, value: header.value) }
@@ -47,6 +49,7 @@ package final class HTTPSender: RequestSender {
     }
 
     package func close() {
+        isClosed = true
         let closing = clients.values
         clients = [:]
         for client in closing {

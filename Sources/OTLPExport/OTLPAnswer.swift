@@ -8,6 +8,9 @@ package enum SendOutcome: Sendable, Equatable {
     case answeredCall(code: GRPCCode, message: String, retryNanoseconds: UInt64?, body: [UInt8])
     /// None; why not, a sentence.
     case failed(String)
+
+    /// Nothing is sent any more.
+    static let closed = SendOutcome.failed("the exporter ends")
 }
 
 /// What an outcome means for the request (OTLP/HTTP 1.x, "OTLP/HTTP Response", "Failures", "Throttling").

@@ -18,6 +18,6 @@ package protocol RequestSender: AnyObject {
     func send(
         _ request: OutgoingRequest, timeout: Duration,
         completion: @escaping @Sendable (SendOutcome) -> Void)
-    /// Lets go of the backend; what is under way fails. Nothing is sent after it.
+    /// Lets go of the backend; what is under way, and what is sent after it, fails.
     func close()
 }

@@ -1,3 +1,5 @@
+import OTLPCodec
+import Synchronization
 import Testing
 
 @testable import OTLPExport
@@ -53,5 +55,21 @@ import Testing
         } catch {
             #expect(error.description.hasPrefix("tls.ca_file /nonexistent/ca.pem"))
         }
+    }
+
+    @Test(arguments: [true, false])
+    func `is not made again for a request that comes after its end`(_ isGRPC: Bool) {
+        let sender: any RequestSender =
+            isGRPC
+            ? GRPCSender(.tcp(host: "127.0.0.1", port: 1), isSecure: false, ConnectionSettings())
+            : HTTPSender()
+        sender.close()
+        let outcomes = Mutex<[SendOutcome]>([])
+        let request = OutgoingRequest(
+            signal: .traces, url: "http://127.0.0.1:1/v1/traces", headers: [], body: [])
+        sender.send(request, timeout: .seconds(1)) { outcome in
+            outcomes.withLock { $0.append(outcome) }
+        }
+        #expect(outcomes.withLock { $0 } == [.closed])
     }
 }
