@@ -98,13 +98,15 @@ let package = Package(
             providers: [.apt(["libisal-dev"]), .brew(["isa-l"])]),
         .target(
             name: "Compression", dependencies: ["CDeflate", "CISAL"], swiftSettings: strict),
+        // Certificates and keys that the configuration names.
+        .target(name: "TLSFiles", dependencies: [nioSSL], swiftSettings: strict),
         // From a peer's bytes to an appended, acknowledged batch.
         .target(
             name: "Receive",
             dependencies: [
                 "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-                "Compression", nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL, logging,
-                lifecycle,
+                "Compression", "TLSFiles", nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL,
+                logging, lifecycle,
             ], swiftSettings: strict),
         // What an exporter is, and the runner of its cursor.
         .target(
@@ -126,7 +128,8 @@ let package = Package(
             name: "OTLPExport",
             dependencies: [
                 "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
-                "Compression", httpClient, nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix, nioSSL,
+                "Compression", "TLSFiles", httpClient, nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix,
+                nioSSL,
             ], swiftSettings: strict),
         .target(
             name: "FileExport",

@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import SystemIO
+import TLSFiles
 
 /// How a backend is reached: certificates, and through which proxy.
 package struct ConnectionSettings: Sendable, Equatable {
@@ -22,21 +23,21 @@ package struct ConnectionSettings: Sendable, Equatable {
 
     /// For connections with TLS. Reads the files; throws with the key whose file is wrong.
     func tls() throws(ConnectionProblem) -> TLSConfiguration {
+        do { return try readTLS() } catch { throw ConnectionProblem(error.description) }
+    }
+
+    private func readTLS() throws(PEMProblem) -> TLSConfiguration {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let caFile {
-            let trusted = try Self.certificates(caFile, "tls.ca_file")
-            tls.trustRoots = .certificates(trusted)
+            tls.trustRoots = .certificates(
+                try PEMFile(caFile, key: "tls.ca_file").certificates())
         }
         if let certificateFile {
-            let own = try Self.certificates(certificateFile, "tls.cert_file")
+            let own = try PEMFile(certificateFile, key: "tls.cert_file").certificates()
             tls.certificateChain = own.map { .certificate($0) }
         }
         if let keyFile {
-            do {
-                tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: keyFile, format: .pem))
-            } catch {
-                throw ConnectionProblem("tls.key_file \(keyFile) cannot be used: \(error)")
-            }
+            tls.privateKey = .privateKey(try PEMFile(keyFile, key: "tls.key_file").privateKey())
         }
         if skipsVerification { tls.certificateVerification = .none }
         return tls
@@ -44,44 +45,16 @@ package struct ConnectionSettings: Sendable, Equatable {
 
     /// What is wrong with the files now, nil if nothing is: the key whose file it is, and a sentence about it.
     package func fileMistake() -> (key: String, message: String)? {
-        do throws(ConnectionProblem) {
-            let tls = try tls()
-            if certificateFile == nil { return nil }
+        do throws(PEMProblem) {
+            let tls = try readTLS()
+            guard let certificateFile else { return nil }
             do { _ = try NIOSSLContext(configuration: tls) } catch {
-                return (
-                    "tls.key_file",
-                    "\(keyFile ?? "") is not the key of tls.cert_file \(certificateFile ?? ""); "
-                        + "name the key that the certificate was made with"
-                )
+                throw PEMFile(keyFile ?? "", key: "tls.key_file").isNotKey(of: certificateFile)
             }
             return nil
         } catch {
-            return TLSFile.mistake(error.description)
+            return error.mistake
         }
-    }
-
-    private static func certificates(
-        _ file: String, _ key: String
-    ) throws(ConnectionProblem) -> [NIOSSLCertificate] {
-        do {
-            let found = try NIOSSLCertificate.fromPEMFile(file)
-            if !found.isEmpty { return found }
-        } catch {
-            throw ConnectionProblem("\(key) \(file) cannot be used: \(error)")
-        }
-        throw ConnectionProblem("\(key) \(file) has no certificate")
-    }
-}
-
-/// A sentence about a file, `KEY FILE …`.
-enum TLSFile {
-    /// The key, and the rest with what to do.
-    static func mistake(_ sentence: String) -> (key: String, message: String) {
-        let key = sentence.prefix { $0 != " " }
-        let rest = sentence.dropFirst(key.count + 1)
-        return (
-            String(key), "\(rest); it must be a file in PEM that the agent's user may read"
-        )
     }
 }
 

@@ -11,11 +11,11 @@ private let allowed: [String: Set<String>] = [
     "OTLPCodec": ["ByteCoding", "TelemetryBatch"],
     "Meaning": ["ByteCoding", "TelemetryBatch"],
     "Compression": ["CDeflate", "CISAL"],
+    "TLSFiles": ["NIOSSL"],
     "Receive": [
         "ByteCoding", "SystemIO", "Places", "TelemetryBatch", "SegmentLog", "OTLPCodec",
-        "Compression", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix", "NIOSSL",
-        "Logging",
-        "ServiceLifecycle",
+        "Compression", "TLSFiles", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix",
+        "NIOSSL", "Logging", "ServiceLifecycle",
     ],
     "Export": ["ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Logging"],
     "JournalExport": [
@@ -24,8 +24,8 @@ private let allowed: [String: Set<String>] = [
     ],
     "OTLPExport": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
-        "Compression", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK", "NIOPosix",
-        "NIOSSL",
+        "Compression", "TLSFiles", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK",
+        "NIOPosix", "NIOSSL",
     ],
     "FileExport": [
         "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",

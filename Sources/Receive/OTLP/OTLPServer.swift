@@ -6,6 +6,7 @@ package import SegmentLog
 internal import ServiceLifecycle
 internal import Synchronization
 internal import SystemIO
+internal import TLSFiles
 
 /// The OTLP receiver, over HTTP and gRPC on each of its places (`ProtocolChoice`), one event loop for all. What
 /// cannot be listened on is said, shown and tried again; everything else goes on.
@@ -90,7 +91,7 @@ package final class OTLPServer: Service {
     package func renewCertificates() -> [String] {
         let used = contexts.withLock { Set($0.keys) }
         return used.compactMap { settings in
-            do throws(PlaceTLSProblem) {
+            do throws(PEMProblem) {
                 let context = try settings.context()
                 contexts.withLock { $0[settings] = context }
                 return nil
