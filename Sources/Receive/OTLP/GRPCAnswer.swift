@@ -46,13 +46,6 @@ enum GRPCAnswer {
 }
 
 extension GRPCRefusal {
-    static let busy = GRPCRefusal(
-        code: .resourceExhausted,
-        message: "the agent has too much under way; send it again", retryAfter: 1)
-
-    static let crowded = GRPCRefusal(
-        code: .unavailable, message: "others need the connection; come again", retryAfter: 1)
-
     static let late = GRPCRefusal(
         code: .deadlineExceeded, message: "the message did not come in time")
 
@@ -68,15 +61,12 @@ extension GRPCRefusal {
                 code: error.isTooLarge ? .resourceExhausted : .invalidArgument,
                 message: "\(error)")
         case .failed(.storageFull):
-            self.init(
-                code: .unavailable, message: "the log cannot take more; keep it", retryAfter: 5)
+            self.init(.unavailable, .logFull)
         case .failed(.limitExceeded):
             self.init(
                 code: .resourceExhausted, message: "a batch is too large for the log")
         case .failed(let code):
-            self.init(
-                code: .unavailable, message: "nothing can be stored (\(code.name))",
-                retryAfter: 30)
+            self.init(.unavailable, .notStored(code))
         }
     }
 }

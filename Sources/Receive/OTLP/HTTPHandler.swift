@@ -114,7 +114,7 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
     func makeRoom() {
         switch state {
         case .idle, .leaving: context?.close(promise: nil)
-        case .receiving, .refusing: refuse(Self.crowded)
+        case .receiving, .refusing: refuse(.crowded)
         case .storing: break
         }
     }
@@ -143,7 +143,7 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
         do throws(HTTPRefusal) {
             let plan = try rules.plan(head)
             encoding = plan.encoding
-            guard intake.admission.hasRoom else { throw Self.busy }
+            guard intake.admission.hasRoom else { throw HTTPRefusal.busy }
             state = .receiving(plan)
             if plan.expectsContinue {
                 write(HTTPResponseHead(version: .http1_1, status: .continue))
@@ -164,7 +164,7 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
         }
         if body.readableBytes == 0 { body = bytes } else { body.writeBuffer(&bytes) }
         held.add(count)
-        if !held.hasRoom { refuse(Self.busy) }
+        if !held.hasRoom { refuse(.busy) }
     }
 
     private func end() {
@@ -199,14 +199,6 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
 
     // MARK: Out
 
-    private static let busy = HTTPRefusal(
-        status: .tooManyRequests, message: "the agent has too much under way; send it again",
-        retryAfter: 1)
-
-    private static let crowded = HTTPRefusal(
-        status: .serviceUnavailable, message: "others need the connection; come again",
-        retryAfter: 1, closes: true)
-
     private func answer(_ verdict: OTLPVerdict, _ plan: HTTPRequestPlan) {
         switch verdict {
         case .stored(let rejections):
@@ -219,23 +211,17 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
         case .tooLarge(let limit): refuse(HTTPRefusal.tooLarge(limit), isWhole: true)
         case .damaged(let error):
             refuse(HTTPRefusal(status: .badRequest, message: error.description), isWhole: true)
-        case .busy: refuse(Self.busy, isWhole: true)
+        case .busy: refuse(.busy, isWhole: true)
         case .failed(let code): refuse(Self.refusal(of: code), isWhole: true)
         }
     }
 
     private static func refusal(of code: WireError) -> HTTPRefusal {
         switch code {
-        case .storageFull:
-            HTTPRefusal(
-                status: .serviceUnavailable, message: "the log cannot take more; keep it",
-                retryAfter: 5)
+        case .storageFull: HTTPRefusal(.serviceUnavailable, .logFull)
         case .limitExceeded:
             HTTPRefusal(status: .payloadTooLarge, message: "a batch is too large for the log")
-        default:
-            HTTPRefusal(
-                status: .serviceUnavailable, message: "nothing can be stored (\(code.name))",
-                retryAfter: 30)
+        default: HTTPRefusal(.serviceUnavailable, .notStored(code))
         }
     }
 

@@ -7,7 +7,7 @@ struct HTTPRefusal: Error, Equatable {
     /// What is wrong and what to do about it.
     let message: String
     /// Seconds after which to try again.
-    var retryAfter: Int?
+    var retryAfter: UInt64?
     /// Methods that are allowed, with 405.
     var allow: String?
     /// Whether what follows on the connection cannot be trusted, or is not worth reading.
