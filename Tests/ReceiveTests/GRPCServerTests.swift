@@ -384,6 +384,11 @@ extension OTLPServing {
         try socket.sendAll(Array("PRI * HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8).span.bytes)
         var answer: [UInt8] = []
         while try socket.receive(appendingTo: &answer, limit: 4096) > 0 {}
-        try await finish(serving)
+        // Frames at most, which say what is wrong, and no answer.
+        #expect(!answer.starts(with: Array("HTTP/".utf8)))
+        #expect(serving.server.counts.answers.isEmpty)
+        // It is nobody else's trouble.
+        #expect(try serving.caller().answer(to: spans(1))?.code == 0)
+        try await finish(serving, stored: 1)
     }
 }
