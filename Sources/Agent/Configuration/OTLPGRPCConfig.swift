@@ -2,7 +2,7 @@ package import Export
 
 /// Forwarding to a backend as OTLP over gRPC. Keys: `exporters.otlp_grpc` and `exporters.otlp_grpc/NAME`, also
 /// written `otlp`.
-package struct OTLPGRPCConfig: ExporterSettings {
+package struct OTLPGRPCConfig: OTLPSettings {
     static let type = "otlp_grpc"
     static let aliases = ["otlp"]
 
@@ -69,12 +69,7 @@ package struct OTLPGRPCConfig: ExporterSettings {
 
     func mistakes(in config: AgentConfig) -> [(key: String, message: String)] {
         guard let endpoint else { return [("", "needs an endpoint, as localhost:14317")] }
-        if certificateFile.isEmpty != keyFile.isEmpty {
-            let (there, missing) =
-                keyFile.isEmpty
-                ? ("tls.cert_file", "tls.key_file") : ("tls.key_file", "tls.cert_file")
-            return [(there, "needs \(missing), too")]
-        }
+        if let certificateMistake { return [certificateMistake] }
         let reserved: Set = ["te", "host", "connection", "content-length", "transfer-encoding"]
         for header in headers {
             let name = header.name.lowercased()
@@ -89,15 +84,6 @@ package struct OTLPGRPCConfig: ExporterSettings {
         return config.ownReceiver(address).map { [("endpoint", $0)] } ?? []
     }
 
-    mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool) {
-        if let size = batching.recordsMax, !isSet("sending_queue.batch.max_size") {
-            batchRecordsMax = min(size, 65_536)
-        }
-        if let timeout = batching.timeout, !isSet("sending_queue.batch.flush_timeout") {
-            flushInterval = min(max(timeout, .milliseconds(1)), .seconds(60))
-        }
-    }
-
     static func keys(
         _ it: WritableKeyPath<AgentConfig, OTLPGRPCConfig>
     ) -> [String: ConfigSchema] {
@@ -110,57 +96,13 @@ package struct OTLPGRPCConfig: ExporterSettings {
                 config[keyPath: it].endpoint = address
                 return true
             },
-            "tls": .section(tls(it)),
-            "mark_hops": .flag(it.appending(path: \.marksHops)),
-            "temporality": .choice(it.appending(path: \.temporality)),
-            "compression": .choice(it.appending(path: \.compression)),
-            "headers": .headers(it.appending(path: \.headers)),
-            "timeout": .duration(
-                it.appending(path: \.timeout), .milliseconds(100)...(.seconds(600))),
-            "retry_on_failure": .section(
-                [
-                    "initial_interval": .duration(
-                        it.appending(path: \.retryInitial), .milliseconds(10)...(.seconds(3600))),
-                    "max_interval": .duration(
-                        it.appending(path: \.retryLongest), .milliseconds(10)...(.seconds(3600))),
-                ].merging(ConfigSchema.uselessInRetry)),
-            "sending_queue": .section(
-                [
-                    "batch": .section(
-                        [
-                            "max_size": .number(it.appending(path: \.batchRecordsMax), 1...65_536),
-                            "flush_timeout": .duration(
-                                it.appending(path: \.flushInterval),
-                                .milliseconds(1)...(.seconds(60))),
-                        ].merging(ConfigSchema.uselessInBatch))
-                ].merging(ConfigSchema.uselessInQueue)),
             "keepalive": .accepted(
                 why:
                     "a connection over which nothing comes is let go of with the call that got no answer"
             ),
             "balancer_name": .accepted(why: "there is one connection"),
             "wait_for_ready": .accepted(why: "what cannot be sent waits in the log"),
-        ]
-    }
-
-    private static func tls(
-        _ it: WritableKeyPath<AgentConfig, OTLPGRPCConfig>
-    ) -> [String: ConfigSchema] {
-        func file(_ path: WritableKeyPath<OTLPGRPCConfig, String>) -> ConfigSchema {
-            .value(expected: "the absolute path of a file in PEM") { config, text in
-                config[keyPath: it][keyPath: path] = text
-                return text.hasPrefix("/")
-            }
-        }
-        let inFile = "write it to a file that the agent may read, and name that"
-        return [
-            "insecure": .flag(it.appending(path: \.isInsecure)),
-            "ca_file": file(\.caFile), "cert_file": file(\.certificateFile),
-            "key_file": file(\.keyFile),
-            "insecure_skip_verify": .flag(it.appending(path: \.skipsVerification)),
-            "ca_pem": .refused(why: inFile), "cert_pem": .refused(why: inFile),
-            "key_pem": .refused(why: inFile),
-        ]
+        ].merging(common(it, insecure: .flag(it.appending(path: \.isInsecure))))
     }
 }
 

@@ -2,7 +2,7 @@ package import Export
 
 /// Forwarding to a backend as OTLP over HTTP. Keys: `exporters.otlp_http` and `exporters.otlp_http/NAME`, also
 /// written `otlphttp`.
-package struct OTLPHTTPConfig: ExporterSettings {
+package struct OTLPHTTPConfig: OTLPSettings {
     static let type = "otlp_http"
     static let aliases = ["otlphttp"]
 
@@ -123,23 +123,9 @@ package struct OTLPHTTPConfig: ExporterSettings {
 
     func mistakes(in config: AgentConfig) -> [(key: String, message: String)] {
         if addresses.isEmpty { return [("", "needs an endpoint, as http://localhost:14318")] }
-        if certificateFile.isEmpty != keyFile.isEmpty {
-            let (there, missing) =
-                keyFile.isEmpty
-                ? ("tls.cert_file", "tls.key_file") : ("tls.key_file", "tls.cert_file")
-            return [(there, "needs \(missing), too")]
-        }
+        if let certificateMistake { return [certificateMistake] }
         return places.compactMap { key, address in
             address.flatMap { config.ownReceiver($0) }.map { (key, $0) }
-        }
-    }
-
-    mutating func take(_ batching: BatchProcessor, isSet: (String) -> Bool) {
-        if let size = batching.recordsMax, !isSet("sending_queue.batch.max_size") {
-            batchRecordsMax = min(size, 65_536)
-        }
-        if let timeout = batching.timeout, !isSet("sending_queue.batch.flush_timeout") {
-            flushInterval = min(max(timeout, .milliseconds(1)), .seconds(60))
         }
     }
 }

@@ -15,7 +15,7 @@ extension ConfigReading {
             let settings: ConnectionSettings
             switch exporter {
             case .otlpHTTP(let its): settings = its.connection { _ in nil }
-            case .otlpGRPC(let its): settings = its.connection
+            case .otlpGRPC(let its): settings = its.certificates
             case .file, .debug: continue
             }
             guard let mistake = settings.fileMistake() else { continue }
