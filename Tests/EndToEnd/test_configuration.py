@@ -35,6 +35,8 @@ BROKEN = [
     ("a processor that cannot be carried out", "processors: {redaction: {}}\n",
      r":1:25: processors\.redaction: .*take it out of the file"),
     ("aliases of aliases", ALIASES, r":\d+:\d+: not YAML: more than \d+ levels or \d+ values"),
+    ("brackets in brackets", "log:\n  " + "[" * 100_000, r":2:35: not YAML: more than 32 levels or 10000 values"),
+    ("lists in lists", "- " * 100_000, r":1:67: not YAML: more than 32 levels or 10000 values"),
     ("two documents", "log: {}\n---\nlog: {}\n", r":3:1: not YAML: a second document begins"),
     ("no text", b"log: {cap: \xff}\n", r"it is not UTF-8; save it as UTF-8"),
     ("10 MB", "# " + "x" * 10_000_000, r"cannot be read: .*1 MiB at most"),

@@ -64,6 +64,10 @@ extension YAMLNode {
                 return
             }
             defer { yaml_parser_delete(&parser) }
+            if let excess = Self.excess(buffer) {
+                result = .failure(excess)
+                return
+            }
             yaml_parser_set_input_string(&parser, buffer.baseAddress, buffer.count)
             var document = yaml_document_t()
             guard yaml_parser_load(&parser, &document) == 1 else {
@@ -91,6 +95,47 @@ extension YAMLNode {
             }
         }
         return try result.get()
+    }
+
+    private static func tooMuch(_ place: YAMLPlace) -> YAMLProblem {
+        YAMLProblem(
+            message:
+                "more than \(depthMax) levels or \(nodesMax) values, aliases counted each time; take the nesting "
+                + "or the aliases out",
+            place: place)
+    }
+
+    /// Where a text has more than is taken, found before the document is made of it: for that libyaml looks at every
+    /// open bracket again with each further one, and at every anchor with each alias. Event by event it looks no
+    /// further ahead than a line.
+    private static func excess(_ buffer: UnsafeBufferPointer<UInt8>) -> YAMLProblem? {
+        var parser = yaml_parser_t()
+        guard yaml_parser_initialize(&parser) == 1 else {
+            return YAMLProblem(message: "out of memory", place: nil)
+        }
+        defer { yaml_parser_delete(&parser) }
+        // Sound: libyaml reads only inside the buffer, whose lifetime encloses the parser.
+        yaml_parser_set_input_string(&parser, buffer.baseAddress, buffer.count)
+        var (depth, nodes) = (0, 0)
+        while true {
+            var event = yaml_event_t()
+            // What is no YAML is told when the document is made.
+            guard yaml_parser_parse(&parser, &event) == 1 else { return nil }
+            defer { yaml_event_delete(&event) }
+            switch event.type {
+            case YAML_STREAM_END_EVENT: return nil
+            case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: depth -= 1
+            case YAML_SEQUENCE_START_EVENT, YAML_MAPPING_START_EVENT:
+                depth += 1
+                nodes += 1
+            case YAML_SCALAR_EVENT, YAML_ALIAS_EVENT: nodes += 1
+            default: break
+            }
+            // The outermost collection is at depth 0, what is in it one deeper.
+            guard depth <= depthMax + 1, nodes <= nodesMax else {
+                return tooMuch(YAMLPlace(event.start_mark))
+            }
+        }
     }
 
     /// Where another document begins behind the first, or what no document is; nil at the end.
@@ -128,13 +173,7 @@ extension YAMLNode {
         }
         let place = YAMLPlace(found.start_mark)
         budget -= 1
-        guard depth <= depthMax, budget >= 0 else {
-            throw YAMLProblem(
-                message:
-                    "more than \(depthMax) levels or \(nodesMax) values, aliases counted each time; take the nesting "
-                    + "or the aliases out",
-                place: place)
-        }
+        guard depth <= depthMax, budget >= 0 else { throw tooMuch(place) }
         switch found.type {
         case YAML_SCALAR_NODE:
             let scalar = found.data.scalar
