@@ -163,4 +163,52 @@ import Testing
         #expect(reading.config.rules(of: "otlp_http").areEverything)
         #expect(reading.warnings == [])
     }
+
+    @Test func `resource attributes are inserted by exporters of the environment alone`() throws {
+        let environment = [
+            "CODEX_OTEL_ENDPOINT": "http://a:1", "CODEX_OTEL_EXPORTER": "otlp,console",
+            "OTEL_RESOURCE_ATTRIBUTES": " team = blue%2C%20red ,session.id=s,a=b=%3D,",
+        ]
+        let reading = try read(
+            environment,
+            """
+            exporters: {file: {path: /a}}
+            processors: {attributes: {actions: [{key: k, action: delete}]}}
+            service: {pipelines: {traces: {processors: [attributes], exporters: [file, otlp_http]}}}
+            """)
+        #expect(reading.warnings == [])
+        let config = reading.config
+        guard case .resource(let actions)? = config.rules(of: "debug").steps[.metrics]?.first else {
+            Issue.record("there is no step")
+            return
+        }
+        #expect(actions.map { "\($0.verb) \($0.key)" } == ["insert team", "insert a"])
+        #expect("\(actions.map(\.source))".contains("\"blue, red\""))
+        #expect("\(actions.map(\.source))".contains("\"b==\""))
+        // A pipeline that names it adds its processors behind.
+        #expect(config.rules(of: "otlp_http").steps[.traces]?.count == 2)
+        #expect(config.rules(of: "otlp_http").steps[.logs] == nil)
+        #expect(config.rules(of: "file").steps[.traces]?.count == 1)
+        #expect(config.rules(of: "journald").steps.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("team=blue,red", "there is no = in its pair 2"),
+        ("a=1,=b", "there is no key in its pair 2"),
+        ("a=1,b=%zz", "a % begins no code of a byte of UTF-8 in its pair 2"),
+        ("a=%ff", "a % begins no code"), ("a=1,b=2,a=3", "a key stands again in its pair 3"),
+    ])
+    func `resource attributes that are wrong are said once, and none is used`(
+        text: String, expected: String
+    ) throws {
+        let variable = "OTEL_RESOURCE_ATTRIBUTES"
+        let used = try read(["CODEX_OTEL_ENDPOINT": "http://a:1", variable: text])
+        #expect(used.warnings.count == 1)
+        #expect(
+            used.warnings.first?.description.hasPrefix(
+                "environment: \(variable) is not used: \(expected)") == true)
+        #expect(used.config.rules(of: "otlp_http").steps.isEmpty)
+        // Nothing here would use it.
+        #expect(try read([variable: text]).warnings == [])
+    }
 }

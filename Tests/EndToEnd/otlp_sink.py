@@ -55,6 +55,12 @@ def temporalities(path, request):
     return found
 
 
+def resources(request):
+    """Each resource's attributes, as texts."""
+    return [{pair.key: pair.value.string_value for pair in each.resource.attributes}
+            for _, several in request.ListFields() for each in several]
+
+
 class Backend(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -80,7 +86,8 @@ class Backend(http.server.BaseHTTPRequestHandler):
         elif answer != "200":
             status = int(answer)
         line = {"path": self.path, "status": status, "headers": dict(self.headers.items()), "scheme": self.server.scheme,
-                "records": records(signal, request) if status == 200 else [], "temporalities": temporalities(signal, request)}
+                "records": records(signal, request) if status == 200 else [], "temporalities": temporalities(signal, request),
+                "resources": resources(request)}
         with open(self.server.file, "a") as file:
             file.write(json.dumps(line) + "\n")
         content = json_format.MessageToJson(response).encode() if is_json else response.SerializeToString()

@@ -263,6 +263,7 @@ class Environment(BackendCase):
             "CODEX_OTLP_ENDPOINT": ours.url + "/v1/traces", "CODEX_OTLP_HEADERS": "x-key=ours;x-more=a%20b",
             "OTEL_EXPORTER_OTLP_ENDPOINT": theirs.url, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=theirs",
             "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
+            "OTEL_RESOURCE_ATTRIBUTES": "team=blue%2C%20green,service.name=not-yours",
         })
         sent = self.sdk(f"http://localhost:{self.port}", "http", 50)
         total = sum(sent[each] for each in ("spans", "logs", "points"))
@@ -271,6 +272,8 @@ class Environment(BackendCase):
         for line in ours.lines():
             self.assertEqual((line["headers"]["x-key"], line["headers"]["x-more"]), ("ours", "a b"))
             self.assertNotIn("Content-Encoding", line["headers"])
+            for resource in line["resources"]:
+                self.assertEqual((resource["team"], resource["service.name"]), ("blue, green", "sdk-http"))
         self.stop()
 
 

@@ -112,6 +112,8 @@ package struct AgentConfig: Sendable, Equatable {
     /// Exporters that the environment asks for, and what they get, nil for every signal: whatever pipelines
     /// there are, unless one names them.
     package var environmentExporters: [String: Set<RecordRules.Signal>?] = [:]
+    /// What these exporters do first: `OTEL_RESOURCE_ATTRIBUTES` of the agent's environment.
+    package var environmentResource: RecordStep?
     /// Key `service.telemetry.logs.level`.
     package var logLevel = LogLevel.info
 

@@ -10,6 +10,7 @@ extension ConfigWalk {
         checkUse()
         takeBatching()
         settleEnvironment()
+        takeEnvironmentResource()
         // An endpoint that could not be read is not missing, too.
         guard problems.isEmpty else { return }
         if config.otlp.enabled { checkReceivers() }
@@ -217,6 +218,15 @@ extension AgentConfig {
 
     /// What an exporter gets: what any of its pipelines lets through, and each record once.
     func rules(of exporter: String) -> RecordRules {
+        var rules = selection(of: exporter)
+        guard environmentExporters[exporter] != nil, let step = environmentResource else {
+            return rules
+        }
+        for signal in rules.signals { rules.steps[signal] = [step] + (rules.steps[signal] ?? []) }
+        return rules
+    }
+
+    private func selection(of exporter: String) -> RecordRules {
         let named = pipelines.filter { $0.value.exporters.contains(exporter) }
         var rules = RecordRules.everything
         rules.temporality = exporters[exporter]?.settings.temporality ?? .any
