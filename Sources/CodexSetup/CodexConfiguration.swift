@@ -163,8 +163,6 @@ package struct CodexConfiguration: Sendable {
                 throw refusal(statement, "is an array of tables, which Codex does not read")
             }
         }
-        let tables = outline.statements.filter { $0.kind == .table && $0.key == ["otel"] }
-        if tables.count > 1 { throw refusal(tables[1], "is a second table [otel]") }
     }
 
     private func refusal(_ statement: TOMLOutline.Statement, _ what: String) -> Refusal {

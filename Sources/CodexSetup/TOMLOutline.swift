@@ -1,7 +1,7 @@
 /// Where a TOML document's tables and keys stand, and in which lines. No values: those are somebody else's.
 ///
-/// It follows TOML 1.0 as far as is needed to know where each value ends: strings of all four kinds, arrays and
-/// inline tables over several lines, comments. What it does not understand is an error, never a guess.
+/// It follows TOML 1.0, and lets inline tables go over several lines. What it does not understand is an error, never
+/// a guess: whose document is no TOML does not want it changed, but told.
 package struct TOMLOutline: Sendable {
     /// What a statement is.
     package enum Kind: Sendable, Equatable {
@@ -36,6 +36,7 @@ package struct TOMLOutline: Sendable {
     /// In the document's order.
     package private(set) var statements: [Statement] = []
 
+    private var names = TOMLNames()
     private var position = 0
     private var line = 0
 
@@ -102,6 +103,7 @@ package struct TOMLOutline: Sendable {
             guard current == UInt8(ascii: "]") else { throw problem("a table's name has no end") }
             position += 1
         }
+        if let wrong = names.takeHeader(key, isArray: isArray) { throw problem(wrong) }
         statements.append(
             Statement(
                 kind: isArray ? .arrayElement : .table, key: key, lines: first..<first + 1))
@@ -111,17 +113,22 @@ package struct TOMLOutline: Sendable {
     private mutating func pair() throws(Problem) {
         let first = line
         let key = try dottedKey()
-        guard current == UInt8(ascii: "=") else { throw problem("a key has no value") }
-        position += 1
-        skipBlanks()
-        let start = position
-        try value()
+        if let wrong = names.takePair(key) { throw problem(wrong) }
+        let start = try valueStart()
+        try value(depth: 0)
         let end = position
         let last = line
         try endOfLine()
         statements.append(
             Statement(
                 kind: .pair(value: start..<end), key: key, lines: first..<last + 1))
+    }
+
+    private mutating func valueStart() throws(Problem) -> Int {
+        guard current == UInt8(ascii: "=") else { throw problem("a key has no value") }
+        position += 1
+        skipBlanks()
+        return position
     }
 
     private mutating func dottedKey() throws(Problem) -> [String] {
@@ -161,41 +168,79 @@ package struct TOMLOutline: Sendable {
 
     // MARK: Values
 
-    private mutating func value() throws(Problem) {
+    /// Nesting beyond it is refused.
+    private static let depthMax = 64
+
+    private mutating func value(depth: Int) throws(Problem) {
+        guard depth <= Self.depthMax else { throw problem("more than \(Self.depthMax) brackets") }
         switch current {
         case UInt8(ascii: "\""), UInt8(ascii: "'"): try string()
-        case UInt8(ascii: "["), UInt8(ascii: "{"): try container()
+        case UInt8(ascii: "["): try array(depth)
+        case UInt8(ascii: "{"): try inlineTable(depth)
         default:
             let start = position
             // Numbers, booleans and dates; a date may have a blank in it.
-            while let byte = current, byte != UInt8(ascii: "\n"), byte != UInt8(ascii: "\r"),
-                byte != UInt8(ascii: "#")
-            {
-                position += 1
-            }
+            while let byte = current, !"\n\r#,]}".utf8.contains(byte) { position += 1 }
             while position > start, bytes[position - 1] == UInt8(ascii: " ") { position -= 1 }
             if position == start { throw problem("a key has no value") }
+            let text = String(decoding: bytes[start..<position], as: UTF8.self)
+            guard TOMLScalar.isOne(text) else {
+                throw problem(
+                    "a value that is neither a number nor a date, true or false: a text has quotation marks"
+                )
+            }
         }
     }
 
-    /// An array or an inline table: everything up to its own bracket.
-    private mutating func container() throws(Problem) {
-        var closers: [UInt8] = []
+    private mutating func array(_ depth: Int) throws(Problem) {
+        position += 1
         repeat {
-            guard let byte = current else { throw problem("a bracket is not closed") }
+            skipSpace()
+            if current == UInt8(ascii: "]") { break }
+            guard current != nil else { throw problem("a bracket is not closed") }
+            try value(depth: depth + 1)
+        } while try another(before: UInt8(ascii: "]"))
+        position += 1
+    }
+
+    private mutating func inlineTable(_ depth: Int) throws(Problem) {
+        position += 1
+        var inner = TOMLNames()
+        repeat {
+            skipSpace()
+            if current == UInt8(ascii: "}") { break }
+            guard current != nil else { throw problem("a bracket is not closed") }
+            if let wrong = inner.takePair(try dottedKey()) { throw problem(wrong) }
+            _ = try valueStart()
+            try value(depth: depth + 1)
+        } while try another(before: UInt8(ascii: "}"))
+        position += 1
+    }
+
+    /// Behind a value in brackets: whether there is a comma, else the bracket's end.
+    private mutating func another(before end: UInt8) throws(Problem) -> Bool {
+        skipSpace()
+        switch current {
+        case UInt8(ascii: ","):
+            position += 1
+            return true
+        case end: return false
+        case nil: throw problem("a bracket is not closed")
+        case UInt8(ascii: "]"), UInt8(ascii: "}"): throw problem("brackets do not match")
+        default: throw problem("two values in brackets without a comma between them")
+        }
+    }
+
+    /// Blanks, ends of lines and comments, which are allowed in brackets.
+    private mutating func skipSpace() {
+        while let byte = current {
             switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "'"): try string()
             case UInt8(ascii: "#"): skipComment()
             case UInt8(ascii: "\n"): newLine()
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                closers.append(byte == UInt8(ascii: "[") ? UInt8(ascii: "]") : UInt8(ascii: "}"))
-                position += 1
-            case UInt8(ascii: "]"), UInt8(ascii: "}"):
-                guard closers.popLast() == byte else { throw problem("brackets do not match") }
-                position += 1
-            default: position += 1
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\r"): position += 1
+            default: return
             }
-        } while !closers.isEmpty
+        }
     }
 
     private mutating func string() throws(Problem) {
@@ -206,8 +251,7 @@ package struct TOMLOutline: Sendable {
         position += 3
         while let byte = current {
             if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") {
-                position += 1
-                if current == UInt8(ascii: "\n") { newLine() } else { position += 1 }
+                try escape(mayEndLine: true)
             } else if bytes[position...].prefix(3).elementsEqual([quote, quote, quote]) {
                 position += 3
                 // Up to two quotes may stand before the three that end it.
@@ -225,10 +269,39 @@ package struct TOMLOutline: Sendable {
     private mutating func oneLineString(_ quote: UInt8) throws(Problem) {
         position += 1
         while let byte = current, byte != UInt8(ascii: "\n") {
+            if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") {
+                try escape(mayEndLine: false)
+                continue
+            }
             position += 1
             if byte == quote { return }
-            if byte == UInt8(ascii: "\\"), quote == UInt8(ascii: "\"") { position += 1 }
+            if byte < 0x20, byte != UInt8(ascii: "\t"), byte != UInt8(ascii: "\r") {
+                throw problem("a control character in a string")
+            }
         }
         throw problem("a string is not closed")
+    }
+
+    /// A backslash and what it stands with.
+    private mutating func escape(mayEndLine: Bool) throws(Problem) {
+        position += 1
+        guard let byte = current else { throw problem("a string is not closed") }
+        let digits = [UInt8(ascii: "x"): 2, UInt8(ascii: "u"): 4, UInt8(ascii: "U"): 8][byte]
+        if let digits {
+            let code = String(decoding: bytes[(position + 1)...].prefix(digits), as: UTF8.self)
+            guard code.utf8.count == digits, let value = UInt32(code, radix: 16),
+                Unicode.Scalar(value) != nil
+            else { throw problem("a backslash with a code that is no character's") }
+            position += 1 + digits
+        } else if "btnfre\"\\".utf8.contains(byte) {
+            position += 1
+        } else {
+            // A backslash at a line's end takes what is blank behind it away.
+            let end = bytes[position...].first { ![0x20, 0x09, 0x0D].contains($0) }
+            guard mayEndLine, end == UInt8(ascii: "\n") else {
+                throw problem(
+                    "a backslash that begins nothing: write two, or '' as quotation marks")
+            }
+        }
     }
 }

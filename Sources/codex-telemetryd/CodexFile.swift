@@ -33,6 +33,13 @@ struct CodexFile {
         }
     }
 
+    /// Refuses what is nothing to write to, before anything is written.
+    func refuseUnfit() throws(CommandFailure) {
+        do { _ = try resolved() } catch let failure as CommandFailure { throw failure } catch {
+            throw CommandFailure(.failed, "\(error)")
+        }
+    }
+
     /// Writes it so that there is the old or the new content, never a mixture: with the mode that it has, or that
     /// of `model`; through links.
     ///
@@ -91,10 +98,21 @@ struct CodexFile {
             if error.isNotFound { return path }
             throw error
         }
-        let target = facts.kind == .symbolicLink ? try Files.resolve(path) : path
-        let found = try Files.facts(target)
+        let target: String
+        let found: FileFacts
+        do {
+            target = facts.kind == .symbolicLink ? try Files.resolve(path) : path
+            found = try Files.facts(target)
+        } catch {
+            guard error.isNotFound else { throw error }
+            throw CommandFailure(
+                .failed,
+                "\(path) is a link to a file that is not there: not edited; make that file, or take the link away"
+            )
+        }
         guard found.kind == .regular else {
-            throw CommandFailure(.failed, "\(path) is no ordinary file: not edited")
+            throw CommandFailure(
+                .failed, "\(path) is no ordinary file: not edited; put one in its place")
         }
         guard found.uid == ThisProcess.euid else {
             throw CommandFailure(

@@ -28,6 +28,7 @@ struct SetupCodex: ParsableCommand {
         guard let file = CodexFile.ofThisUser else {
             throw CommandFailure(.failed, "neither CODEX_HOME nor HOME is set")
         }
+        try file.refuseUnfit()
         if undo { try takeBack(file) } else { try setUp(file) }
     }
 
@@ -76,13 +77,23 @@ struct SetupCodex: ParsableCommand {
         throws(CommandFailure)
     {
         let original = try self.original(of: file, now: current)
-        if let original {
-            try file.before.write(original, knowing: try file.before.read(), model: file)
-        } else {
-            try file.before.remove()
+        let isFirst = try file.after.read() == nil
+        do throws(CommandFailure) {
+            if let original {
+                try file.before.write(original, knowing: try file.before.read(), model: file)
+            } else {
+                try file.before.remove()
+            }
+            try file.after.write(wanted, knowing: try file.after.read(), model: file)
+            try file.write(wanted, knowing: current)
+        } catch {
+            // Of a file that was not written there is nothing to take back.
+            if isFirst {
+                try file.before.remove()
+                try file.after.remove()
+            }
+            throw error
         }
-        try file.after.write(wanted, knowing: try file.after.read(), model: file)
-        try file.write(wanted, knowing: current)
         Output.line("wrote \(TerminalText.safe(file.path))")
         if original != nil {
             Output.line("as it was: \(TerminalText.safe(file.before.path))")

@@ -58,6 +58,34 @@ private func keys(_ text: String) throws -> [[String]] {
         #expect(problem?.line == line)
     }
 
+    @Test(arguments: [
+        ("a = yes", 1), ("a = 01", 1), ("a = 1.", 1), ("a = 1 b = 2", 1), ("a = 2024-1-01", 1),
+        ("a = [1 2]", 1), ("a = [\n1\n2]", 3), ("a = [,]", 1), ("a = {b = 1 c = 2}", 1),
+        ("a = {b}", 1), ("a = {b = 1, b = 2}", 1), (#"a = "C:\q""#, 1), (#"a = "\ud800""#, 1),
+        ("a = \"\u{1}\"", 1), ("a = 1\na = 2", 2), ("a = 1\n[a]", 2), ("a = 1\n[a.b]", 2),
+        ("[a]\n[b]\n[a]", 3), ("[a]\n[[a]]", 2), ("[[a]]\n[a]", 2), ("[a.b]\n[a]\nb = 1", 3),
+        ("a.b = 1\na.b.c = 2", 2), ("a.b = 1\n[a]", 2), ("[a]\nb.c = 1\nb.c = 2", 3),
+        ("a = " + String(repeating: "[", count: 100_000), 1),
+    ])
+    func `what is no TOML is told with its line`(text: String, line: Int) {
+        let problem = #expect(throws: TOMLOutline.Problem.self) {
+            try TOMLOutline(Array(text.utf8))
+        }
+        #expect(problem?.line == line, "\(problem?.what ?? "")")
+    }
+
+    @Test(arguments: [
+        "a = [true, false, +1, -0, 1_000, 0xdead_BEEF, 0o7, 0b1, 1e5, -3.14e-2, +inf, nan]",
+        "a = [1979-05-27T07:32:00.5Z, 1979-05-27 07:32:00-07:00, 1979-05-27, 07:32:00,]",
+        "a = { b = { }, c.d = [], c.e = [{}, # x\n {f = 1}] }", #"a = "\t\u00E9\U0001F600\\""#,
+        "a = \"\"\"x\\  \n  y\"\"\"", "a = 'C:\\q'", "[a.b]\nc = 1\n[a]\nd = 1",
+        "[[a]]\nb = 1\n[a.c]\nb = 1\n[[a]]\nb = 1\n[a.c]\n[[a.d]]\n[[a.d]]",
+        "[a]\nb.c = 1\nb.d = 2\n[a.b.e]", "\r\na = 1\r\n[b] # c\r\na = [\r\n1\r\n]",
+    ])
+    func `what is TOML is understood`(text: String) throws {
+        #expect(try !keys(text).isEmpty)
+    }
+
     @Test func `bytes that are no text are refused`() {
         #expect(throws: TOMLOutline.Problem.self) { try TOMLOutline([0x61, 0xFF]) }
     }

@@ -319,6 +319,32 @@ class SetUp(LaunchCase):
         self.assertIn(f"{user.file}:2: gives otel as a value", told.stderr)
         self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
 
+    def test_what_is_no_toml_is_told_and_not_edited(self):
+        user = self.prepare()
+        for text, line in (("model = gpt\n", 1), ('model = "x"\n[a]\nb = 1\n[a]\n', 4)):
+            user.file.write_text(text)
+            told = self.setup("--yes", check=False)
+            self.assertEqual(told.returncode, 78, told.stdout)
+            self.assertIn(f"{user.file}:{line}: ", told.stderr)
+            self.assertEqual(user.file.read_text(), text)
+            self.assertEqual([name for name in os.listdir(user.folder) if "telemetry" in name], [])
+
+    def test_what_is_no_file_is_told_and_nothing_is_left_beside_it(self):
+        home = self.home / "elsewhere"
+        home.mkdir()
+        self.env["CODEX_HOME"] = str(home)
+        file = home / "config.toml"
+        for what, make in (("is no ordinary file", lambda: os.mkfifo(file)),
+                           ("is a link to a file that is not there", lambda: file.symlink_to("nowhere.toml")),
+                           ("is no ordinary file", file.mkdir)):
+            make()
+            for words in ([], ["--yes"], ["--undo", "--yes"]):
+                told = self.setup(*words, check=False, timeout=60)
+                self.assertEqual(told.returncode, 1, told.stdout)
+                self.assertIn(f"{file} {what}: not edited", told.stderr)
+                self.assertEqual(os.listdir(home), ["config.toml"])
+            file.rmdir() if file.is_dir() else file.unlink()
+
     def test_codex_starts_where_the_file_has_an_exporter_of_grpc(self):
         user = self.codex()
         user.settings(['exporter = { otlp-grpc = { endpoint = "http://127.0.0.1:9" } }'])
