@@ -330,16 +330,18 @@ if let libFuzzer {
                 "IngestServer.swift", "OTLP/OTLPServer.swift", "OTLP/OTLPServerParts.swift",
                 "OTLP/PlaceTLS.swift",
             ], swiftSettings: strict),
-        .target(name: "OTLPExport", sources: ["ProxyRules.swift"], swiftSettings: strict),
+        .target(
+            name: "OTLPExport", sources: ["HostAndPort.swift", "ProxyRules.swift"],
+            swiftSettings: strict),
         .target(
             name: "Agent",
             dependencies: [
                 "ByteCoding", "TelemetryBatch", "Export", "FileExport", "DebugExport", "OTLPExport",
-                "CLibYAML",
+                "SystemIO", "CLibYAML",
             ], path: "Sources/Agent/Configuration",
             exclude: [
                 "ReceiverPlaces.swift", "OTLPHTTPMapping.swift", "OTLPGRPCMapping.swift",
-                "JournaldMapping.swift", "TLSFiles.swift",
+                "OTLPMapping.swift", "JournaldMapping.swift", "NamedFiles.swift",
             ], swiftSettings: strict),
         .executableTarget(
             name: "fuzz",

@@ -53,21 +53,43 @@ package final class ConfigurationState: Sendable {
         _ file: String, mustExist: Bool, testingFiles: Bool = false
     ) throws(ConfigProblems) -> ConfigReading {
         var bytes: [UInt8] = []
+        var kind = FileFacts.Kind.regular
         do throws(SystemError) {
-            bytes = try Files.read(file, limit: bytesMax)
+            // Before it is opened: that alone may do something to a device.
+            kind = try Files.facts(file).kind
+            if kind == .regular || kind == .directory {
+                bytes = try Files.read(file, limit: bytesMax)
+            }
         } catch {
             if !error.isNotFound || mustExist {
                 throw problem(file, "it cannot be read: \(error); \(remedy(error))")
             }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw problem(file, "it is not UTF-8; save it as UTF-8")
+        if let other = Self.other(kind) {
+            throw problem(
+                file,
+                "it is a \(other), which is not read; name a file: an empty one adds nothing to the built-in default"
+            )
         }
+        if let problem = TextProblem(bytes) {
+            throw ConfigProblems(problems: [problem.inFile(file)])
+        }
+        let text = String(decoding: bytes, as: UTF8.self)
         let reading = try ConfigReading(
             yaml: text, file: file, environment: { ThisProcess.environment($0) })
         let problems = testingFiles ? reading.fileProblems : []
         guard problems.isEmpty else { throw ConfigProblems(problems: problems) }
         return reading
+    }
+
+    /// What is neither a file nor a directory.
+    private static func other(_ kind: FileFacts.Kind) -> String? {
+        switch kind {
+        case .regular, .directory, .symbolicLink: nil
+        case .pipe: "FIFO"
+        case .socket: "socket"
+        case .device, .other: "device"
+        }
     }
 
     private static func problem(_ file: String, _ message: String) -> ConfigProblems {

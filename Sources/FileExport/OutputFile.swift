@@ -13,7 +13,7 @@ struct FileProblem: Error, CustomStringConvertible {
 }
 
 /// The open file: a regular one of our own user, that nobody else may write, and locked.
-final class OutputFile {
+package final class OutputFile {
     /// Bytes that are looked at together.
     private static let chunk = 1 << 20
 
@@ -45,6 +45,51 @@ final class OutputFile {
             // Our own reasons have no number.
             if error.errno != 0 { throw FileProblem(error) }
             throw FileProblem("\(path): \(error.path ?? "")")
+        }
+    }
+
+    /// What stands at a path, or on the way to it, and is nothing to write records to, whoever writes; nil: nothing.
+    package static func obstacle(at path: String) -> String? {
+        do throws(SystemError) {
+            switch try Files.facts(path, following: false).kind {
+            case .regular: return nil
+            case .directory: return "is a directory; name a file in it"
+            case .symbolicLink:
+                return "is a symbolic link, which is not followed; name the file itself"
+            case .pipe: return "is a FIFO; name a file, or a path where nothing is yet"
+            case .device: return "is a device; name a file, or a path where nothing is yet"
+            case .socket, .other: return "is no file; name one, or a path where nothing is yet"
+            }
+        } catch {
+            let above = directory(of: path)
+            return above == path ? nil : obstacle(above: above)
+        }
+    }
+
+    private static func obstacle(above path: String) -> String? {
+        do throws(SystemError) {
+            let isDirectory = try Files.facts(path).kind == .directory
+            return isDirectory
+                ? nil : "is below \(path), which is no directory; choose another path"
+        } catch {
+            // Missing directories are made.
+            let above = directory(of: path)
+            return path == above ? nil : obstacle(above: above)
+        }
+    }
+
+    /// What tells one file from another: by whatever way two paths lead to it, it is the same.
+    package static func identity(of path: String) -> String {
+        do throws(SystemError) {
+            let facts = try Files.facts(path)
+            return "\(facts.device):\(facts.inode)"
+        } catch {
+            let directory = directory(of: path)
+            do throws(SystemError) {
+                return try Files.resolve(directory) + path.dropFirst(directory.count)
+            } catch {
+                return path
+            }
         }
     }
 

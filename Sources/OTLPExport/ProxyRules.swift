@@ -24,8 +24,31 @@ package struct ProxyRules: Sendable, Equatable {
             .map { $0.lowercased() }
     }
 
+    /// Variables of an environment that name no proxy that can be used, so that what they are for goes without one: a
+    /// sentence each, without the value, in which there may be a password.
+    ///
+    /// - Parameter places: that are sent to.
+    package static func problems(
+        for places: [(isSecure: Bool, host: String)], environment: (String) -> String?
+    ) -> [String] {
+        var rules = ProxyRules(environment: environment)
+        // Stands for one that cannot be used.
+        let any = ProxyAddress("http://localhost")
+        return [(true, "HTTPS_PROXY"), (false, "HTTP_PROXY")].compactMap { isSecure, name in
+            let variable = [name, name.lowercased()].first { environment($0)?.isEmpty == false }
+            guard let variable, (isSecure ? rules.secure : rules.plain) == nil else { return nil }
+            (rules.secure, rules.plain) = (any, any)
+            let without = places.filter {
+                $0.isSecure == isSecure && rules.proxy(isSecure: isSecure, host: $0.host) != nil
+            }
+            guard let host = without.first?.host else { return nil }
+            return "\(variable) is not used, and \(host) is reached without a proxy: it must be "
+                + "http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, or be unset"
+        }
+    }
+
     /// The proxy for a host, nil for none.
-    func proxy(isSecure: Bool, host: String) -> ProxyAddress? {
+    package func proxy(isSecure: Bool, host: String) -> ProxyAddress? {
         if let explicit { return explicit }
         guard let proxy = isSecure ? secure : plain else { return nil }
         let host = host.lowercased()
@@ -59,16 +82,10 @@ package struct ProxyAddress: Sendable, Hashable {
             credentials = String(rest[..<at])
             rest = rest[rest.index(after: at)...]
         }
-        var port = 80
-        var host = rest
-        if let colon = rest.lastIndex(of: ":"), !rest.hasSuffix("]") {
-            guard let number = Int(rest[rest.index(after: colon)...]),
-                (1...65_535).contains(number)
-            else { return nil }
-            (host, port) = (rest[..<colon], number)
-        }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard !host.isEmpty, !host.contains("/") else { return nil }
-        (self.host, self.port, self.credentials) = (String(host), port, credentials)
+        guard let place = HostAndPort(rest) else { return nil }
+        let isBracketed = place.host.hasPrefix("[")
+        host = isBracketed ? String(place.host.dropFirst().dropLast()) : place.host
+        port = place.port ?? 80
+        self.credentials = credentials
     }
 }

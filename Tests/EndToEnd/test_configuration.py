@@ -2,6 +2,7 @@
 Collector's users already have."""
 
 import json
+import os
 import signal
 import unittest
 
@@ -26,6 +27,15 @@ BROKEN = [
     ("a bad size", "log: {cap: much}\n", r":1:12: log\.cap is 'much'; it must be a size"),
     ("a bad endpoint", "exporters: {otlp_http: {endpoint: 'collector'}}\n",
      r":1:35: exporters\.otlp_http\.endpoint is 'collector'; it must be a URL, as https://"),
+    ("half an address", "exporters: {otlp_http: {endpoint: 'http://[::1'}}\n",
+     r":1:35: exporters\.otlp_http\.endpoint is 'http://\[::1'; it must be a URL"),
+    ("a NUL", 'exporters: {file: {path: "/a\\0b"}}\n', r":1:26: exporters\.file\.path has a NUL character in it .*take it out"),
+    ("a place of the system", "exporters: {file: {path: /dev/stdout}}\n",
+     r":1:26: exporters\.file\.path is '/dev/stdout', where no file can be kept; name one .*debug"),
+    ("one file twice", "exporters:\n  file: {path: /a/b}\n  file/c: {path: /a/.//b}\n",
+     r":2:16: exporters\.file\.path is another exporter's, too; each needs its own"),
+    ("a proxy of gRPC", "exporters: {otlp_grpc: {endpoint: 'b:1', proxy_url: 'http://p'}}\n",
+     r":1:53: exporters\.otlp_grpc\.proxy_url: gRPC goes without a proxy; through one goes otlp_http"),
     ("no endpoint", "exporters:\n  otlp_http/a:\n", r":2:3: exporters\.otlp_http/a needs an endpoint, as http://"),
     ("an undefined exporter", PLAIN + "otlp_http]}}}\n",
      r":1:44: service\.pipelines\.traces\.exporters names otlp_http, .*define it under exporters, .*: journald"),
@@ -38,7 +48,11 @@ BROKEN = [
     ("brackets in brackets", "log:\n  " + "[" * 100_000, r":2:35: not YAML: more than 32 levels or 10000 values"),
     ("lists in lists", "- " * 100_000, r":1:67: not YAML: more than 32 levels or 10000 values"),
     ("two documents", "log: {}\n---\nlog: {}\n", r":3:1: not YAML: a second document begins"),
-    ("no text", b"log: {cap: \xff}\n", r"it is not UTF-8; save it as UTF-8"),
+    ("UTF-16", "log: {}\n".encode("utf-16"), r"yaml: it is UTF-16, .*; save it as UTF-8"),
+    ("UTF-16 without a mark", "log: {}\n".encode("utf-16-le"), r"yaml: it is UTF-16, .*; save it as UTF-8"),
+    ("a mark inside", b"log: {}\n\xef\xbb\xbfexporters: {}\n", r":2:1: a byte order mark \(U\+FEFF\), .*take it out"),
+    ("a FIFO", "fifo", r"yaml: it is a FIFO, which is not read; name a file"),
+    ("no text", b"log: {cap: \xff}\n", r":1:12: it is not UTF-8; save it as UTF-8"),
     ("10 MB", "# " + "x" * 10_000_000, r"cannot be read: .*1 MiB at most"),
     ("no file", None, r"cannot be read: .*make it, or name another one"),
     ("a directory", "directory", r"cannot be read: .*name the file in it"),
@@ -54,6 +68,8 @@ class Broken(BackendCase):
         self.config.unlink(missing_ok=True)
         if content == "directory":
             self.config.mkdir()
+        elif content == "fifo":
+            os.mkfifo(self.config)
         elif content is not None:
             self.config.write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -106,6 +122,44 @@ class Broken(BackendCase):
                 self.records(1, "--name", f"broken.{number}")
                 self.stop()
                 self.assertRegex(self.messages.read_text(), expected)
+
+    def test_what_is_no_file_to_write_is_told_by_check_reload_and_start(self):
+        (self.home / "folder").mkdir()
+        os.mkfifo(self.home / "pipe")
+        (self.home / "plain").write_text("")
+        (self.home / "link").symlink_to("folder")
+        self.config.write_text("{}")
+        self.start("--config", self.config)
+        for path, expected in (
+                ("folder", "is a directory; name a file in it"), ("pipe", "is a FIFO; name a file"),
+                ("plain/below/it", f"is below {self.home}/plain, which is no directory"),
+                ("folder/a", "is another exporter's, too"), ("link", "is a symbolic link, which is not followed")):
+            with self.subTest(path):
+                self.config.write_text(
+                    f"exporters:\n  file: {{path: {self.home}/link/a}}\n  file/b: {{path: {self.home}/{path}}}\n")
+                self.check(rf":3:18: exporters\.file/b\.path .*{expected}")
+                told = self.telemetry("config", "reload", "--config", self.config, check=False)
+                self.assertNotEqual(told.returncode, 0)
+                self.assertIn(expected, told.stdout + told.stderr)
+        self.stop()
+        # With the last of them.
+        self.start("--config", self.config)
+        self.assertIn("file", [each["name"] for each in self.status(None)["exporters"]])
+        self.assertRegex(self.messages.read_text(), expected)
+        self.stop()
+
+    def test_a_proxy_that_cannot_be_used_is_told(self):
+        self.config.write_text("exporters: {otlp_http: {endpoint: 'https://a.example'}, otlp_grpc: {endpoint: 'b.example:1'}}\n")
+        for proxy, expected in (("socks5://u:hunter2@p:1", "HTTPS_PROXY is not used, and a.example is reached without a proxy"),
+                                ("http://u:hunter2@p:1", "HTTPS_PROXY is not used by exporters.otlp_grpc: gRPC goes without")):
+            told = self.telemetry("config", "check", self.config, env={"HTTPS_PROXY": proxy, "NO_PROXY": ""})
+            self.assertIn(expected, told.stderr)
+            self.assertNotIn("hunter2", told.stderr)
+            exempt = self.telemetry("config", "check", self.config, env={"HTTPS_PROXY": proxy, "NO_PROXY": ".example"})
+            self.assertEqual(exempt.stderr, "")
+            self.start("--config", self.config, env={"HTTPS_PROXY": proxy, "NO_PROXY": ""})
+            self.assertIn(expected, " ".join(self.status(None)["agent"]["warnings"]))
+            self.stop()
 
     def test_a_secret_is_in_no_error(self):
         self.config.write_text(

@@ -41,7 +41,26 @@ import Testing
         #expect(explicit.proxy(isSecure: true, host: host)?.host == "mine")
     }
 
-    @Test(arguments: ["https://proxy", "socks5://proxy:1", "proxy:0", "", "http://", "a/b:1"])
+    @Test(arguments: [
+        ("socks5://u:secret@p:1", "b.example", "HTTPS_PROXY is not used, and b.example is reached"),
+        ("https://p", "b.example", "HTTPS_PROXY is not used"), ("http://p", "b.example", nil),
+        ("", "b.example", nil), ("https://p", "localhost", nil), ("https://p", "in.exempt", nil),
+    ])
+    func `one that cannot be used is said where it would be`(
+        proxy: String, host: String, expected: String?
+    ) {
+        let variables = ["HTTPS_PROXY": proxy, "NO_PROXY": "exempt"]
+        let problems = ProxyRules.problems(for: [(true, host)]) { variables[$0] }
+        #expect(problems.count == (expected == nil ? 0 : 1))
+        #expect(problems.first?.hasPrefix(expected ?? "") != false)
+        #expect(problems.first?.contains("secret") != true)
+        #expect(ProxyRules.problems(for: [(false, host)]) { variables[$0] } == [])
+    }
+
+    @Test(arguments: [
+        "https://proxy", "socks5://proxy:1", "proxy:0", "", "http://", "a/b:1", "http://[::1",
+        "a b",
+    ])
     func `leads through no proxy of another kind`(_ text: String) {
         #expect(ProxyAddress(text) == nil)
     }

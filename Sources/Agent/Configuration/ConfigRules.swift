@@ -11,6 +11,7 @@ extension ConfigWalk {
         takeBatching()
         settleEnvironment()
         takeEnvironmentResource()
+        checkProxies()
         // An endpoint that could not be read is not missing, too.
         guard problems.isEmpty else { return }
         if config.otlp.enabled { checkReceivers() }
@@ -173,7 +174,7 @@ extension ConfigWalk {
             warn(
                 places["processors.\(name)"],
                 "processors.\(name): each exporter batches by itself, from the log; "
-                    + "timeout and size are taken for the exporters of its pipelines")
+                    + "timeout and size are taken for those of OTLP in its pipelines")
             for exporter in Set(pipelines.flatMap(\.exporters)).sorted() {
                 take(batching, from: name, by: exporter)
             }

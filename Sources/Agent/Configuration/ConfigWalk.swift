@@ -67,7 +67,7 @@ struct ConfigWalk {
             report(node.place, "\(path) must be \(expected)")
             return
         }
-        guard let value = substitute(raw, node.place) else { return }
+        guard let value = substitute(raw, node.place, path) else { return }
         guard assign(&config, value.text) else {
             // What came from a variable may be a secret.
             let of = value.isFromEnvironment ? " with its variable's value" : ""
@@ -150,7 +150,9 @@ struct ConfigWalk {
                 report(key.place, "\(path).\(name) stands twice; keep one of them")
                 continue
             }
-            guard let text = substitute(raw, value.place) else { continue }
+            guard let text = substitute(raw, value.place, "\(path).\(name)") else {
+                continue
+            }
             guard assign(&config, name, text.text) else {
                 report(key.place, "\(path).\(name) must be \(expected)")
                 continue
@@ -174,7 +176,7 @@ struct ConfigWalk {
                 report(item.place, "\(path) must be \(expected)")
                 return
             }
-            guard let text = substitute(raw, item.place) else { return }
+            guard let text = substitute(raw, item.place, path) else { return }
             texts.append(text.text)
         }
         guard assign(&config, texts) else {
@@ -198,7 +200,15 @@ struct ConfigWalk {
     }
 
     /// Replaces what stands for variables; reports what cannot be.
-    private mutating func substitute(_ raw: String, _ place: YAMLPlace) -> Substitution? {
+    private mutating func substitute(
+        _ raw: String, _ place: YAMLPlace, _ path: String
+    ) -> Substitution? {
+        guard !raw.utf8.contains(0) else {
+            report(
+                place,
+                "\(path) has a NUL character in it (\\0), where everyone else ends it; take it out")
+            return nil
+        }
         do throws(Substitution.Problem) {
             return try Substitution(raw, environment)
         } catch {

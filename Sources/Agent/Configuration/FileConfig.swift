@@ -1,4 +1,5 @@
 internal import FileExport
+internal import SystemIO
 
 /// Writing records to a file as OTLP's requests. Keys: `exporters.file` and `exporters.file/NAME`.
 package struct FileConfig: ExporterSettings {
@@ -46,10 +47,37 @@ package struct FileConfig: ExporterSettings {
         guard path.hasPrefix("/") || path.hasPrefix("~/") else {
             return [("path", "is '\(path)'; it must begin with / or ~/")]
         }
-        let others = config.exporters.filter {
-            if case .file(let other) = $0.value { other.path == path } else { false }
+        let plain = plainPath
+        let system = ["/dev/", "/proc/", "/sys/"]
+        if system.contains(where: plain.hasPrefix), !plain.hasPrefix("/dev/shm/") {
+            return [
+                (
+                    "path",
+                    "is '\(path)', where no file can be kept; name one in a directory of yours, or take the "
+                        + "exporter debug, which prints"
+                )
+            ]
         }
-        return others.count > 1 ? [("path", "is another exporter's, too; each needs its own")] : []
+        let others = config.exporters.filter {
+            if case .file(let other) = $0.value {
+                other.basics.enabled && other.plainPath == plain
+            } else {
+                false
+            }
+        }
+        return others.count > 1 ? [("path", Self.shared)] : []
+    }
+
+    /// Why two exporters must not have one file.
+    static let shared = "is another exporter's, too; each needs its own"
+
+    /// The path from the root, without what does not change where it leads.
+    var plainPath: String {
+        let home = ThisProcess.environment("HOME") ?? ThisProcess.homeDirectory ?? "/"
+        // `..` stays: behind a symbolic link it leads elsewhere.
+        let parts = (path.hasPrefix("~/") ? home + path.dropFirst() : path).split(separator: "/")
+            .filter { $0 != "." }
+        return "/" + parts.joined(separator: "/")
     }
 
     static func keys(_ it: WritableKeyPath<AgentConfig, FileConfig>) -> [String: ConfigSchema] {

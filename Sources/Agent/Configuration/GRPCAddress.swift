@@ -1,3 +1,5 @@
+internal import OTLPExport
+
 /// Where a backend of gRPC is.
 package struct GRPCAddress: Sendable, Equatable, CustomStringConvertible {
     /// As it was written.
@@ -32,20 +34,9 @@ package struct GRPCAddress: Sendable, Equatable, CustomStringConvertible {
         }
         isSecure = secure
         if rest.hasSuffix("/") { rest = rest.dropLast() }
-        guard !rest.contains(where: { "/@?#".contains($0) }) else { return nil }
-        if let colon = rest.lastIndex(of: ":"), !rest.hasSuffix("]") {
-            guard let number = Int(rest[rest.index(after: colon)...]),
-                (1...65_535).contains(number)
-            else { return nil }
-            port = number
-            rest = rest[..<colon]
-        } else {
-            guard secure != nil else { return nil }
-            port = 4317
-        }
-        let isBracketed = rest.hasPrefix("[") && rest.hasSuffix("]")
-        guard !rest.isEmpty, isBracketed || !rest.contains(":") else { return nil }
-        host = rest.lowercased()
+        guard let place = HostAndPort(rest), secure != nil || place.port != nil else { return nil }
+        host = place.host.lowercased()
+        port = place.port ?? 4317
     }
 
     /// Whether a connection to it ends on this host, by its name.

@@ -1,3 +1,5 @@
+internal import OTLPExport
+
 /// The URL of a backend.
 package struct HTTPAddress: Sendable, Equatable, CustomStringConvertible {
     /// As it was written, without a slash at its end.
@@ -15,21 +17,14 @@ package struct HTTPAddress: Sendable, Equatable, CustomStringConvertible {
         else { return nil }
         let rest = text.dropFirst(isSecure ? 8 : 7)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        guard !authority.contains("@") else { return nil }
-        var host = authority
-        var port = isSecure ? 443 : 80
-        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
-            guard let number = Int(authority[authority.index(after: colon)...]),
-                (1...65_535).contains(number)
-            else { return nil }
-            host = authority[..<colon]
-            port = number
-        }
-        guard !host.isEmpty else { return nil }
-        self.host = host.lowercased()
-        self.port = port
+        guard let place = HostAndPort(authority) else { return nil }
+        host = place.host.lowercased()
+        port = place.port ?? (isSecure ? 443 : 80)
         description = String(text.hasSuffix("/") ? text.dropLast() : text[...])
     }
+
+    /// Whether it speaks TLS.
+    var isSecure: Bool { description.hasPrefix("https://") }
 
     /// Whether a connection to it ends on this host's loopback, by its name.
     package var isThisHost: Bool {

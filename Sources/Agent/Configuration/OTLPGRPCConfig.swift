@@ -100,6 +100,7 @@ package struct OTLPGRPCConfig: OTLPSettings {
                 why:
                     "a connection over which nothing comes is let go of with the call that got no answer"
             ),
+            "proxy_url": .refused(why: "gRPC goes without a proxy; through one goes otlp_http"),
             "balancer_name": .accepted(why: "there is one connection"),
             "wait_for_ready": .accepted(why: "what cannot be sent waits in the log"),
         ].merging(common(it, insecure: .flag(it.appending(path: \.isInsecure))))
