@@ -162,7 +162,12 @@ final class HTTPHandler: ChannelInboundHandler, OTLPConnection {
         guard body.readableBytes + count <= registry.limits.bodyBytesMax else {
             return refuse(HTTPRefusal.tooLarge(registry.limits.bodyBytesMax))
         }
-        if body.readableBytes == 0 { body = bytes } else { body.writeBuffer(&bytes) }
+        // A slice keeps all that was read with it: worth it for what is counted only.
+        if body.readableBytes == 0, count >= HeldBytes.uncountedBytes {
+            body = bytes
+        } else {
+            body.writeBuffer(&bytes)
+        }
         held.add(count)
         if !held.hasRoom { refuse(.busy) }
     }

@@ -1,7 +1,7 @@
 /// Bytes of requests that are not whole yet, of one connection, in the budget that all receivers share.
 struct HeldBytes {
     /// As much is not counted: it is about what a connection costs anyway.
-    private static let uncountedBytes = 16_384
+    static let uncountedBytes = 16_384
 
     private let admission: Admission
     private let uid: UInt32

@@ -100,10 +100,10 @@ final class OTLPIntake: Sendable {
         self.state = state
         let settle = NIOLoopBoundBox<(([Letter]) -> Void)?>(nil, eventLoop: eventLoop)
         mailbox = Mailbox(eventLoop: eventLoop) { letters in settle.value?(letters) }
-        settle.value = { [unowned self] letters in self.settle(letters) }
+        settle.value = { [weak self] letters in self?.settle(letters) }
     }
 
-    /// As the other; decompresses first.
+    /// Decompresses what was sent, if it is gzip, and takes it as the function below does.
     func take(
         _ sent: Sent, signal: OTLPSignal, encoding: OTLPEncoding, peer: PeerIdentity,
         receiver: ReceiverKind, completion: @escaping (OTLPVerdict) -> Void
