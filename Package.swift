@@ -127,8 +127,9 @@ let package = Package(
         .target(
             name: "OTLPExport",
             dependencies: [
-                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
-                "Compression", "TLSFiles", httpClient, nio, nioHTTP, nioHTTP2, nioHPACK, nioPosix,
+                "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Export",
+                "OTLPCodec", "Compression", "TLSFiles", httpClient, nio, nioHTTP, nioHTTP2,
+                nioHPACK, nioPosix,
                 nioSSL,
             ], swiftSettings: strict),
         .target(
@@ -266,7 +267,7 @@ let package = Package(
             name: "OTLPExportTests",
             dependencies: [
                 "OTLPExport", "OTLPCodec", "Export", "SegmentLog", "TelemetryBatch", "ByteCoding",
-                "SystemIO",
+                "SystemIO", nio, nioHTTP2, nioSSL,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -108,7 +108,7 @@ package struct Compressor: ~Copyable {
     package func gzip(_ bytes: RawSpan) -> [UInt8] {
         // What does not shrink is stored in blocks of at most 64 KiB, of five bytes each before.
         let most = bytes.byteCount + bytes.byteCount / 1024 + 1024
-        return [UInt8](unsafeUninitializedCapacity: most) { target, count in
+        let packed = [UInt8](unsafeUninitializedCapacity: most) { target, count in
             count = bytes.withUnsafeBytes { source in
                 cisal_gzip(
                     memory, source.baseAddress, UInt32(source.count), target.baseAddress,
@@ -116,5 +116,7 @@ package struct Compressor: ~Copyable {
             }
             precondition(count > 0, "gzip takes more room than its blocks may")
         }
+        // Who keeps it must not keep the room that it did not need.
+        return packed.withUnsafeBufferPointer { [UInt8]($0) }
     }
 }

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import ByteCoding
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -56,6 +57,18 @@ package struct ConnectionSettings: Sendable, Equatable {
             return error.mistake
         }
     }
+
+    /// What stands in the files now: another value once one of them is another.
+    package var fileStamp: [UInt64] {
+        [caFile, certificateFile, keyFile].compactMap { $0 }.map { file in
+            do throws(SystemError) {
+                let bytes = try Files.read(file, limit: 16 << 20)
+                return UInt64(crc32c(bytes.span.bytes)) << 32 | UInt64(bytes.count)
+            } catch {
+                return UInt64(UInt32(bitPattern: error.errno))
+            }
+        }
+    }
 }
 
 /// Why a connection cannot be tried: a sentence.
@@ -73,9 +86,10 @@ struct ConnectionProblem: Error {
             description =
                 "connection refused by \(host):\(port): nothing listens there; start the backend, or "
                 + "give the exporter another endpoint"
-        } else if error is NIOConnectionError {
-            let reasons = Set(causes.map { "\($0)" }).sorted().joined(separator: ", ")
-            description = "no connection to \(host):\(port): \(reasons)"
+        } else if let error = error as? NIOConnectionError {
+            let names = [error.dnsAError, error.dnsAAAAError].compactMap { $0 }
+            let reasons = Set((causes.isEmpty ? names : causes).map(ErrorSentence.of)).sorted()
+            description = "no connection to \(host):\(port): \(reasons.joined(separator: ", "))"
         } else {
             return nil
         }

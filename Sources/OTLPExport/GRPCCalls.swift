@@ -65,7 +65,7 @@ final class GRPCCalls: ChannelInboundHandler {
         let begun = context.eventLoop.makePromise(of: Void.self)
         begun.futureResult.assumeIsolated().whenFailure { error in
             let reason = self.problem ?? error
-            self.settle(id, .failed("the connection was lost: \(reason)"))
+            self.settle(id, .failed("the connection was lost: \(ErrorSentence.of(reason))"))
         }
         let head = HTTP2Frame(streamID: id, payload: .headers(.init(headers: call.headers)))
         context.write(wrapOutboundOut(head), promise: begun)
@@ -101,7 +101,9 @@ final class GRPCCalls: ChannelInboundHandler {
 
     private func end() {
         isEnding = true
-        let sentence = problem.map { "the connection was lost: \($0)" } ?? "the connection was lost"
+        let sentence =
+            problem.map { "the connection was lost: \(ErrorSentence.of($0))" }
+            ?? "the connection was lost"
         for id in active.keys { settle(id, .failed(sentence)) }
         for call in early { call.completion(.failed(sentence)) }
         early = []
@@ -118,7 +120,7 @@ final class GRPCCalls: ChannelInboundHandler {
         switch event {
         case let event as StreamClosedEvent:
             answered.remove(event.streamID)
-            let reason = event.reason.map { "\($0)" } ?? "without an answer"
+            let reason = event.reason.map { "it says \($0.name)" } ?? "without an answer"
             settle(event.streamID, .failed("the backend ended the call: \(reason)"))
             leaveIfDone()
         case let event as NIOHTTP2WindowUpdatedEvent:

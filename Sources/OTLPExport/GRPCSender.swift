@@ -73,7 +73,7 @@ package final class GRPCSender: RequestSender {
             var tls = try settings.tls()
             tls.applicationProtocols = ["h2"]
             do { context = try NIOSSLContext(configuration: tls) } catch {
-                throw ConnectionProblem("TLS cannot be set up: \(error)")
+                throw ConnectionProblem("TLS cannot be set up: \(ErrorSentence.of(error))")
             }
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -88,7 +88,7 @@ package final class GRPCSender: RequestSender {
             self.running = running
             return running
         } catch {
-            throw ConnectionProblem("\(error)")
+            throw ConnectionProblem(ErrorSentence.of(error))
         }
     }
 }
@@ -208,7 +208,7 @@ final class GRPCLink {
             case .tcp(let host, let port): ConnectionProblem(error, host: host, port: port)
             case .path: nil
             }
-        let sentence = problem?.description ?? "no connection: \(error)"
+        let sentence = problem?.description ?? "no connection: \(ErrorSentence.of(error))"
         for call in waiting { call.completion(.failed(sentence)) }
     }
 }

@@ -44,7 +44,7 @@ package final class HTTPSender: RequestSender {
         } catch let problem as ConnectionProblem {
             completion(.failed(problem.description))
         } catch {
-            completion(.failed("\(error)"))
+            completion(.failed(ErrorSentence.of(error)))
         }
     }
 
@@ -87,7 +87,7 @@ package final class HTTPSender: RequestSender {
                 body: response.body.map { Array($0.readableBytesView) } ?? [])
         case .failure(let error):
             let problem = ConnectionProblem(error, host: host, port: port)
-            return .failed(problem?.description ?? "no answer: \(error)")
+            return .failed(problem?.description ?? "no answer: \(ErrorSentence.of(error))")
         }
     }
 }

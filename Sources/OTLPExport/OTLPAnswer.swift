@@ -1,3 +1,4 @@
+import Meaning
 package import OTLPCodec
 
 /// What came of sending a request.
@@ -38,6 +39,9 @@ enum OTLPAnswer: Equatable {
             let encoding: OTLPEncoding =
                 type?.lowercased().hasPrefix("application/json") == true ? .json : .protobuf
             switch status {
+            case 200..<300 where !body.isEmpty && Self.isPage(type):
+                // Whoever answered knows nothing of OTLP, and has not kept the records.
+                self = .retry(seconds: nil, reason: Self.pageReason(status))
             case 200..<300: self = Self.taken(body, signal, encoding)
             case _ where Self.retryable.contains(status):
                 let seconds = retryAfter.flatMap { Self.seconds($0, wallSeconds: wallSeconds) }
@@ -61,7 +65,7 @@ enum OTLPAnswer: Equatable {
         _ code: GRPCCode, _ message: String, _ retryNanoseconds: UInt64?, _ body: [UInt8],
         _ signal: OTLPSignal
     ) -> OTLPAnswer {
-        let reason = "answered \(code.name)" + (message.isEmpty ? "" : ": \(message.prefix(300))")
+        let reason = "answered \(code.name)" + said(message)
         switch code {
         case .ok: return taken(body, signal, .protobuf)
         case _ where retryableCodes.contains(code),
@@ -81,7 +85,7 @@ enum OTLPAnswer: Equatable {
         do throws(OTLPError) {
             let response = try ExportResponse(body.span.bytes, signal, encoding)
             return .taken(
-                rejected: UInt64(max(response.rejected, 0)), message: response.message)
+                rejected: UInt64(max(response.rejected, 0)), message: printable(response.message))
         } catch {
             // The status says that it was taken; not every backend answers with the message.
             return .taken(rejected: 0, message: "")
@@ -91,10 +95,31 @@ enum OTLPAnswer: Equatable {
     private static func message(_ body: [UInt8], _ encoding: OTLPEncoding) -> String {
         do throws(OTLPError) {
             let status = try RPCStatus(body.span.bytes, encoding)
-            return status.message.isEmpty ? "" : ": " + status.message.prefix(300)
+            return said(status.message)
         } catch {
             return ""
         }
+    }
+
+    /// A backend's words, fit for a terminal and not long.
+    private static func printable(_ words: String) -> String {
+        PrintableText.text(words, limit: 300)
+    }
+
+    private static func said(_ words: String) -> String {
+        words.isEmpty ? "" : ": \(printable(words))"
+    }
+
+    // MARK: Web pages
+
+    private static func isPage(_ type: String?) -> Bool {
+        let media = type?.lowercased().prefix { $0 != ";" && $0 != " " }
+        return media == "text/html" || media == "application/xhtml+xml"
+    }
+
+    private static func pageReason(_ status: Int) -> String {
+        "answered \(status) with a web page, which no receiver of OTLP does: a login page, or another "
+            + "service's port; correct the exporter's endpoint, or log in to the network"
     }
 
     // MARK: Retry-After (RFC 9110, 10.2.3)

@@ -34,7 +34,12 @@ package final class OTLPExporter: Exporter {
     private var rejectedRequests: UInt64 = 0
     private var splits: UInt64 = 0
     private var rejection = ""
+    private var partials: UInt64 = 0
+    private var partial = ""
     private var keepingProblem = ""
+    private let memory: RequestMemory
+    /// Bytes of our requests, as the others know.
+    private var held = 0
     private let name: String
     private let storage: (any Storage)?
     /// Beyond the saved cursor.
@@ -42,11 +47,14 @@ package final class OTLPExporter: Exporter {
     private var note: CursorNote?
     private var notingProblem = ""
 
-    /// An exporter that has not begun; `name` is its own among exporters. Without `state` it keeps nothing.
+    /// An exporter that has not begun; `name` is its own among exporters. Without `state` it keeps nothing. `memory`
+    /// is that of all exporters.
     package init(
         name: String, configuration: OTLPExportConfiguration, state: (any Storage)?,
-        sender: any RequestSender, time: any TimeSource = SystemTime()
+        sender: any RequestSender, time: any TimeSource = SystemTime(),
+        memory: RequestMemory = RequestMemory()
     ) {
+        self.memory = memory
         self.name = name
         storage = state
         self.configuration = configuration
@@ -57,7 +65,14 @@ package final class OTLPExporter: Exporter {
     }
 
     package var wantsBatch: Bool {
-        answered.hasRoom && lanes.reduce(0) { $0 + $1.bytes } < Self.bytesMax
+        answered.hasRoom && held < Self.bytesMax && memory.hasRoom(with: held)
+    }
+
+    /// Tells the others what we hold.
+    private func tellHeld() {
+        let bytes = lanes.reduce(0) { $0 + $1.bytes }
+        memory.change(by: bytes - held)
+        held = bytes
     }
 
     package var restNanoseconds: UInt64 {
@@ -69,6 +84,10 @@ package final class OTLPExporter: Exporter {
         if rejectedRequests > 0 {
             found["rejected_requests"] = String(rejectedRequests)
             found["last_rejection"] = rejection
+        }
+        if partials > 0 {
+            found["partial_successes"] = String(partials)
+            found["last_partial_success"] = partial
         }
         if splits > 0 { found["split_requests"] = String(splits) }
         if !keepingProblem.isEmpty { found["rejected_not_kept"] = keepingProblem }
@@ -93,10 +112,15 @@ package final class OTLPExporter: Exporter {
 
     package func checkpoint(upTo ticket: ExportLedger.Ticket?) -> [UInt8] { [] }
 
-    package func close() { sender.close() }
+    package func close() {
+        memory.change(by: -held)
+        held = 0
+        sender.close()
+    }
 
     package func take(_ batch: ExportBatch, ledger: inout ExportLedger) {
         hasTaken = true
+        defer { tellHeld() }
         let now = time.boottime()
         // Of a batch that comes again after a restart each signal goes on where it was.
         let begins = lanes.map { lane in
@@ -145,6 +169,7 @@ package final class OTLPExporter: Exporter {
 
     package func step(stopping: Bool, ledger: inout ExportLedger) -> ExporterStep {
         settleArrivals(&ledger)
+        defer { tellHeld() }
         let now = time.boottime()
         for lane in lanes {
             let open = lane.openNanoseconds(now: now)
@@ -192,7 +217,7 @@ package final class OTLPExporter: Exporter {
                 arrival.outcome, lane.signal, wallSeconds: wall / 1_000_000_000)
             switch answer {
             case .taken(let rejected, let message):
-                if rejected > 0 { note("\(rejected) records: \(message)") }
+                notePartial(lane, rejected, message)
                 settle(lane, rejected: rejected, &ledger)
             case .rejected(let reason): reject(lane, reason, wall, &ledger)
             case .tooLarge(let reason):
@@ -251,6 +276,16 @@ package final class OTLPExporter: Exporter {
     }
 
     private func note(_ sentence: String) { rejection = sentence }
+
+    /// The backend has taken a request, and has something to say of it.
+    private func notePartial(_ lane: SignalLane, _ rejected: UInt64, _ message: String) {
+        if rejected == 0, message.isEmpty { return }
+        partials += 1
+        let reason = message.isEmpty ? "no reason given" : message
+        partial =
+            "\(rejected == 0 ? "none" : String(rejected)) of \(lane.sealed.first?.records ?? 0) records of "
+            + "\(lane.signal.rawValue) rejected: \(reason)"
+    }
 
     // MARK: State
 

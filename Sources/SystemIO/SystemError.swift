@@ -35,10 +35,13 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
         if isDisowned {
             return "the state directory \(path ?? "") was removed, or taken by another agent"
         }
-        let reason = String(cString: strerror(errno))
+        let reason = Self.reason(errno)
         let place = path.map { " \($0)" } ?? ""
         return "\(operation.rawValue)\(place): \(reason) (\(errno))"
     }
+
+    /// What the C library says of an error's number.
+    package static func reason(_ errno: Int32) -> String { String(cString: strerror(errno)) }
 
     /// `ENOSPC`, for those who make an error.
     package static let noSpace = ENOSPC

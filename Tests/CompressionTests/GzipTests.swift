@@ -23,6 +23,11 @@ struct GzipTests {
         }
     }
 
+    @Test func `what is packed takes no more memory than its bytes need`() throws {
+        let packed = try Compressor().gzip([UInt8](repeating: 7, count: 1 << 20).span.bytes)
+        #expect(packed.capacity < 2 * packed.count + 64)
+    }
+
     @Test func `more than the limit is refused, and damage is`() throws {
         let bytes = [UInt8](repeating: 7, count: 100_000)
         var packed = try Compressor().gzip(bytes.span.bytes)

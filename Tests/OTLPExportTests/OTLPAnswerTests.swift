@@ -22,6 +22,34 @@ import Testing
         }
     }
 
+    @Test(arguments: ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+    func `a web page is no answer of a receiver`(type: String) {
+        guard case .retry(seconds: nil, let reason) = answer(200, Array("<html>".utf8), type: type)
+        else {
+            Issue.record("it was taken for an answer")
+            return
+        }
+        #expect(reason.hasPrefix("answered 200 with a web page"))
+        #expect(reason.contains("correct the exporter's endpoint"))
+        #expect(answer(200, [], type: type) == .taken(rejected: 0, message: ""))
+    }
+
+    @Test(arguments: ["text/plain", "application/json", "application/x-protobuf", nil])
+    func `other bodies that say nothing are taken for yes`(type: String?) {
+        #expect(answer(200, Array("ok".utf8), type: type) == .taken(rejected: 0, message: ""))
+    }
+
+    @Test func `what a backend says is made fit for a terminal`() {
+        let words = "red \u{1B}[31m" + String(repeating: "x", count: 1000)
+        let body = ExportResponse(rejected: 1, message: words).encoded(.traces, .protobuf)
+        guard case .taken(1, let message) = answer(200, body, type: nil) else {
+            Issue.record("it is no partial success")
+            return
+        }
+        #expect(message.hasPrefix("red \u{FFFD}[31mxxx"))
+        #expect(message.utf8.count <= 303)
+    }
+
     @Test(arguments: [429, 502, 503, 504]) func `it may be sent again`(status: Int) {
         let reason = "answered \(status)"
         #expect(answer(status) == .retry(seconds: nil, reason: reason))

@@ -54,7 +54,10 @@ struct Exporting {
     var ledger = ExportLedger(cursor: LogOffset(rawValue: 0))
     var end: UInt64 = 0
 
-    init(_ change: (inout OTLPExportConfiguration) -> Void = { _ in }) throws {
+    init(
+        memory: RequestMemory = RequestMemory(),
+        _ change: (inout OTLPExportConfiguration) -> Void = { _ in }
+    ) throws {
         directory = "/tmp/otlp-export-tests-\(ThisProcess.pid)-\(UInt32.random(in: 0 ... .max))"
         var configuration = OTLPExportConfiguration()
         for signal in OTLPSignal.allCases {
@@ -64,7 +67,8 @@ struct Exporting {
         self.configuration = configuration
         exporter = OTLPExporter(
             name: "test", configuration: configuration,
-            state: try DirectoryStorage(creating: directory), sender: sender, time: time)
+            state: try DirectoryStorage(creating: directory), sender: sender, time: time,
+            memory: memory)
     }
 
     /// Begins at a cursor, also as the one after it that was killed; nothing is settled in its ledger.
@@ -115,6 +119,67 @@ private func refusal(_ status: Int, retryAfter: String? = nil) -> SendOutcome {
 }
 
 @Suite struct `An exporter of OTLP` {
+    @Test func `keeps what was answered with a web page, and says what to do`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        let page = Array("<html>Please log in</html>".utf8)
+        exporting.sender.answers = [
+            .answered(status: 200, retryAfter: nil, contentType: "text/html", body: page)
+        ]
+        try exporting.take(spans: 3)
+        let step = exporting.step()
+        #expect(step.state.reason.contains("with a web page"))
+        #expect(step.state.reason.contains("correct the exporter's endpoint"))
+        #expect(exporting.ledger.counts[.delivered] == 0)
+        exporting.time.now += 3_600_000_000_000
+        #expect(exporting.step().isDone)
+        #expect(exporting.sender.requests.count == 2)
+        #expect(exporting.ledger.counts[.delivered] == 3)
+    }
+
+    @Test func `takes no more than its share while all together hold too much`() throws {
+        let memory = RequestMemory(bytesMax: RequestMemory.shareBytes)
+        var exporting = try Exporting(memory: memory) {
+            $0.flushInterval = .seconds(60)
+            $0.isCompressed = false
+        }
+        defer { remove(exporting) }
+        // Another has what there is.
+        memory.change(by: RequestMemory.shareBytes)
+        while exporting.exporter.wantsBatch { try exporting.take(spans: 1000) }
+        let held = memory.bytes - RequestMemory.shareBytes
+        #expect((RequestMemory.shareBytes..<2 * RequestMemory.shareBytes).contains(held))
+        memory.change(by: -memory.bytes)
+        #expect(exporting.exporter.wantsBatch)
+        memory.change(by: held)
+        exporting.exporter.close()
+        #expect(memory.bytes == 0)
+    }
+
+    @Test func `shows what a backend said of the last partial success`() throws {
+        var exporting = try Exporting { $0.flushInterval = .zero }
+        defer { remove(exporting) }
+        let said: [(Int64, String)] = [(1, "too old"), (0, "soon no more")]
+        exporting.sender.answers = said.map {
+            .answered(
+                status: 200, retryAfter: nil, contentType: nil,
+                body: ExportResponse(rejected: $0.0, message: $0.1).encoded(.traces, .protobuf))
+        }
+        try exporting.take(spans: 3)
+        #expect(exporting.step().isDone)
+        #expect(exporting.exporter.details["partial_successes"] == "1")
+        #expect(
+            exporting.exporter.details["last_partial_success"]
+                == "1 of 3 records of traces rejected: too old")
+        try exporting.take(spans: 2)
+        #expect(exporting.step().isDone)
+        #expect(exporting.exporter.details["partial_successes"] == "2")
+        #expect(
+            exporting.exporter.details["last_partial_success"]
+                == "none of 2 records of traces rejected: soon no more")
+        #expect(exporting.ledger.counts[.delivered] == 4)
+    }
+
     @Test func `waits for more records, and not for long`() throws {
         var exporting = try Exporting { $0.flushInterval = .milliseconds(200) }
         defer { remove(exporting) }

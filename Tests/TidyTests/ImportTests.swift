@@ -23,7 +23,7 @@ private let allowed: [String: Set<String>] = [
         "CSystemd",
     ],
     "OTLPExport": [
-        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Export", "OTLPCodec",
+        "ByteCoding", "SystemIO", "TelemetryBatch", "SegmentLog", "Meaning", "Export", "OTLPCodec",
         "Compression", "TLSFiles", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOHTTP2", "NIOHPACK",
         "NIOPosix", "NIOSSL",
     ],
