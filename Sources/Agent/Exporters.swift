@@ -33,6 +33,15 @@ final class Exporters: Sendable {
             return chosen == .beginning ? .beginning : .end
         }
 
+        /// What stands in its files of certificates now.
+        var fileStamp: [UInt64] {
+            switch self {
+            case .configured(.otlpHTTP(let config), _): config.certificates.fileStamp
+            case .configured(.otlpGRPC(let config), _): config.certificates.fileStamp
+            case .configured, .journald: []
+            }
+        }
+
         var rules: RecordRules {
             switch self {
             case .journald(_, let rules), .configured(_, let rules): rules
@@ -43,19 +52,44 @@ final class Exporters: Sendable {
     private struct Running {
         let runner: ExporterRunner
         let kind: Kind
+        /// What stood in its files of certificates when it started.
+        let files: [UInt64]
+    }
+
+    private struct Roster {
+        var wanted: [String: Kind] = [:]
+        var running: [Running] = []
+        /// Told to end; of the same name none starts before they have.
+        var ending: [Running] = []
+        var isOver = false
+
+        func kind(wantedAs name: String) -> Kind? {
+            let isThere = running.contains { $0.runner.name == name }
+            return isOver || isThere ? nil : wanted[name]
+        }
+
+        /// For `status`: whoever ends is shown until its successor is there.
+        var shown: [Running] {
+            let names = Set(running.map(\.runner.name))
+            return running
+                + ending.filter { wanted[$0.runner.name] != nil && !names.contains($0.runner.name) }
+        }
     }
 
     private static let stopLimit = Duration.seconds(5)
+    /// How long a change of configuration waits for those that end: most do at once.
+    private static let patienceNanoseconds: UInt64 = 500_000_000
     private static let wakeRest = Duration.milliseconds(10)
 
     private let storage: any Storage
     private let log: GroupCommit
     private let logger: Logger
     private let failpoints: Failpoints?
-    /// Guards the set; held for a copy or a change of it.
-    private let running = Mutex<[Running]>([])
-    /// Lets one change of configuration follow the other; nothing else waits for it.
-    private let applying = Mutex<Void>(())
+    private let requestMemory = RequestMemory()
+    /// The set; held for a copy or a change of it.
+    private let roster = Monitor(Roster())
+    /// Lets one change of configuration, or one start, follow the other; nothing else waits for it.
+    private let changing = Mutex<Void>(())
 
     init(
         storage: any Storage, log: GroupCommit, logger: Logger, failpoints: Failpoints? = nil
@@ -66,25 +100,61 @@ final class Exporters: Sendable {
         self.logger = logger
     }
 
-    /// Puts a configuration in force: what did not change goes on undisturbed. Blocks while an exporter
-    /// that is replaced ends; `status` and the watchdog do not wait for it.
+    /// Puts a configuration in force: what did not change goes on undisturbed, the rest ends and starts. An exporter
+    /// whose backend hangs takes its time to end; its successor starts behind it, and nothing else waits for them.
     func apply(_ config: AgentConfig) {
-        applying.withLock { _ in
+        changing.withLock { _ in
             let wanted = Self.wanted(config)
-            let replaced = running.withLock { running in
-                let gone = running.filter { wanted[$0.runner.name] != $0.kind }
-                running.removeAll { wanted[$0.runner.name] != $0.kind }
-                return gone
+            let there = roster.withLock { roster in
+                roster.wanted = wanted
+                return roster.running
             }
-            Self.stop(replaced)
-            let there = Set(running.withLock { $0.map(\.runner.name) })
-            for (name, kind) in wanted.sorted(by: { $0.key < $1.key }) where !there.contains(name) {
-                do {
-                    try start(name, kind)
-                } catch {
-                    logger.error("\(error)")
-                }
+            let replaced = there.filter { !isInForce($0, wanted) }
+            roster.withLock { roster in
+                roster.running.removeAll { one in replaced.contains { $0.runner === one.runner } }
+                roster.ending += replaced
             }
+            for one in replaced { end(one) }
+            let names = roster.withLock { Set(($0.running + $0.ending).map(\.runner.name)) }
+            for name in wanted.keys.sorted() where !names.contains(name) { startIfWanted(name) }
+        }
+        let limit = Clocks.monotonic() &+ Self.patienceNanoseconds
+        _ = roster.wait(until: limit) { $0.ending.isEmpty ? true : nil }
+    }
+
+    /// Whether it is as it would be if it were started now: its part of the configuration, and its certificates, which
+    /// were tested with it.
+    private func isInForce(_ one: Running, _ wanted: [String: Kind]) -> Bool {
+        wanted[one.runner.name] == one.kind && one.kind.fileStamp == one.files
+    }
+
+    /// Lets it end in the background, and its successor start.
+    private func end(_ one: Running) {
+        one.runner.askToStop(deadline: Self.stopLimit)
+        do throws(SystemError) {
+            try SystemThread.start(name: "export-end") { self.succeed(one) }.detach()
+        } catch {
+            // Without a thread for it everything waits.
+            logger.warning("exporter \(one.runner.name) holds up the reload: \(error)")
+            one.runner.stop(deadline: Self.stopLimit)
+            roster.update { $0.ending.removeAll { $0.runner === one.runner } }
+        }
+    }
+
+    private func succeed(_ one: Running) {
+        one.runner.stop(deadline: Self.stopLimit)
+        changing.withLock { _ in
+            startIfWanted(one.runner.name)
+            roster.update { $0.ending.removeAll { $0.runner === one.runner } }
+        }
+    }
+
+    private func startIfWanted(_ name: String) {
+        guard let kind = roster.withLock({ $0.kind(wantedAs: name) }) else { return }
+        do {
+            try start(name, kind)
+        } catch {
+            logger.error("\(error)")
         }
     }
 
@@ -99,10 +169,10 @@ final class Exporters: Sendable {
     /// Moves an exporter's cursor back to the oldest batch that may hold a record of a time or of a later one. What
     /// was sent from there on is sent again, and its counts begin anew there. A sentence, or why not.
     func replay(_ name: String, since nanoseconds: UInt64) -> Result<String, ReplayProblem> {
-        applying.withLock { _ in
-            let found = running.withLock { running in running.first { $0.runner.name == name } }
+        changing.withLock { _ in
+            let found = roster.withLock { $0.running.first { $0.runner.name == name } }
             guard let found else {
-                let names = running.withLock { $0.map(\.runner.name) }.sorted()
+                let names = roster.withLock { $0.running.map(\.runner.name) }.sorted()
                 return .failure(
                     ReplayProblem(
                         "there is no exporter \(name) at work; there are: "
@@ -130,7 +200,7 @@ final class Exporters: Sendable {
                 ReplayProblem(
                     "exporter \(name) has not come so far yet: nothing was sent since then"))
         }
-        running.withLock { $0.removeAll { $0.runner.name == name } }
+        roster.withLock { $0.running.removeAll { $0.runner.name == name } }
         one.runner.stop(deadline: Self.stopLimit)
         do throws(SystemError) {
             // Of what it noted beyond its cursor nothing holds any more. First: with the old cursor that is right, too.
@@ -154,12 +224,13 @@ final class Exporters: Sendable {
 
     private func start(_ name: String, _ kind: Kind) throws(SourceError) {
         let runner = runner(name, kind)
+        let files = kind.fileStamp
         do throws(SystemError) {
             try runner.start()
         } catch {
             throw SourceError("exporter \(name) cannot start: \(error)")
         }
-        running.withLock { $0.append(Running(runner: runner, kind: kind)) }
+        roster.withLock { $0.running.append(Running(runner: runner, kind: kind, files: files)) }
     }
 
     private var progress: LogProgress {
@@ -201,12 +272,12 @@ final class Exporters: Sendable {
             let connection = config.connection { ThisProcess.environment($0) }
             return OTLPExporter(
                 name: name, configuration: config.exporter(log: log.logID), state: storage,
-                sender: HTTPSender(connection))
+                sender: HTTPSender(connection), memory: requestMemory)
         case .configured(.otlpGRPC(let config), _):
             if config.skipsVerification { warnOfAnybody(name) }
             return OTLPExporter(
                 name: name, configuration: config.exporter(log: log.logID), state: storage,
-                sender: config.sender)
+                sender: config.sender, memory: requestMemory)
         case .configured(.file(let config), _):
             let home = ThisProcess.environment("HOME") ?? ThisProcess.homeDirectory ?? "/"
             return FileExporter(
@@ -233,7 +304,7 @@ final class Exporters: Sendable {
         while !stop.isRaised {
             let hasGrown = log.waitForCommit(
                 beyond: seen, until: nil, unless: { stop.isRaised })
-            let runners = running.withLock { $0.map(\.runner) }
+            let runners = roster.withLock { $0.running.map(\.runner) }
             if hasGrown {
                 seen = log.committed
                 for runner in runners { runner.wake() }
@@ -242,16 +313,22 @@ final class Exporters: Sendable {
             let rest = runners.map(\.restNanoseconds).min().map { Duration.nanoseconds(Int64($0)) }
             if stop.wait(atMost: max(rest ?? .zero, Self.wakeRest)) { break }
         }
-        let all = running.withLock { running in
-            defer { running = [] }
-            return running
+        let there = roster.withLock { roster in
+            roster.isOver = true
+            return roster.running
+        }
+        for one in there { one.runner.askToStop(deadline: Self.stopLimit) }
+        _ = roster.wait { $0.ending.isEmpty ? true : nil }
+        let all = roster.withLock { roster in
+            defer { roster.running = [] }
+            return roster.running
         }
         Self.stop(all)
     }
 
     /// Whether nothing waits that could be sent now.
     var isDone: Bool {
-        running.withLock { $0 }.allSatisfy { one in
+        roster.withLock { $0.shown }.allSatisfy { one in
             let snapshot = one.runner.snapshot
             return snapshot.waiting == 0 || snapshot.state.name != "running"
         }
@@ -260,7 +337,7 @@ final class Exporters: Sendable {
     /// Loops that have not completed an iteration, by name and for how long.
     var busyLoops: [(name: String, busy: Duration)] {
         let now = SystemTime().boottime()
-        return running.withLock { $0 }.compactMap { one in
+        return roster.withLock { $0.running }.compactMap { one in
             let last = one.runner.snapshot.turnNanoseconds
             guard last > 0, now > last else { return nil }
             return ("exporter \(one.runner.name)", .nanoseconds(Int64(now - last)))
@@ -268,7 +345,7 @@ final class Exporters: Sendable {
     }
 
     var status: [AgentStatus.Exporter] {
-        running.withLock { $0 }.map { one in
+        roster.withLock { $0.shown }.map { one in
             let snapshot = one.runner.snapshot
             var exporter = AgentStatus.Exporter()
             exporter.name = one.runner.name

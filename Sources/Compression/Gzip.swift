@@ -117,6 +117,9 @@ package struct Compressor: ~Copyable {
             precondition(count > 0, "gzip takes more room than its blocks may")
         }
         // Who keeps it must not keep the room that it did not need.
-        return packed.withUnsafeBufferPointer { [UInt8]($0) }
+        var exact: [UInt8] = []
+        exact.reserveCapacity(packed.count)
+        exact += packed
+        return exact
     }
 }
