@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unittest
 import urllib.error
 import urllib.request
@@ -164,8 +165,13 @@ class Phoenix(RealBackend):
         expected = {span.span_id.hex(): span.name for _, _, _, request in sendings
                     for container in request.resource_spans for scoped in container.scope_spans
                     for span in scoped.spans}
-        stored = eventually(lambda: len(found := self.spans(base)) >= len(expected) and found, 60,
-                            lambda: f"{len(self.spans(base))} of {len(expected)} are in Phoenix")
+        # Each look makes it read all of them, which takes longer than to store them.
+        def enough() -> dict[str, str] | None:
+            time.sleep(2)
+            found = self.spans(base)
+            return found if len(found) >= len(expected) else None
+
+        stored = eventually(enough, 300, lambda: f"{len(self.spans(base))} of {len(expected)} are in Phoenix")
         self.assertEqual(stored, expected)
         print(f"\n{total} spans sent, {len(stored)} read back from Phoenix", end=" ")
         self.stop()
