@@ -116,7 +116,7 @@ RECIPES = {
 }
 
 # Words in code type that a shell would know, and that are not meant for one.
-VALUES = {"true", "false", "timeout"}
+VALUES = {"true", "false", "timeout", "team=blue,site=a%2Cb"}
 # Options that a page names apart from their command, and the command whose help has to know them.
 OPTIONS = {"--uninstall": "contrib/install", "--system": "contrib/install"}
 SETTINGS = {"detail: all"}
