@@ -17,7 +17,7 @@ package struct SourceBatch: Sendable {
     package var peer: PeerIdentity
     /// The batch.
     package var payload: [UInt8]
-    /// Whether this process has stored it, and so had it validated.
+    /// Whether this process has stored it: then it was validated, or made by the builder.
     package var isOwn: Bool
 
     /// All given.

@@ -22,6 +22,7 @@ struct FileWriter {
     private var cutBytes: UInt64 = 0
     private var syncFailures: UInt64 = 0
     private var warning = ""
+    private var notingProblem = ""
     private var removalProblem = ""
     /// Whether it is known what the file has.
     private(set) var isPlaced = false
@@ -45,6 +46,7 @@ struct FileWriter {
         if cutBytes > 0 { found["cut_bytes"] = String(cutBytes) }
         if syncFailures > 0 { found["sync_failures"] = String(syncFailures) }
         if !warning.isEmpty { found["warning"] = warning }
+        if !notingProblem.isEmpty { found["not_noted"] = notingProblem }
         if !removalProblem.isEmpty { found["not_removed"] = removalProblem }
         return found
     }
@@ -178,8 +180,9 @@ struct FileWriter {
         // They are there, so nothing may bring them again. Without this note the one before says as much.
         do throws(FileProblem) {
             try write(FileNote(boot: boot, synced: synced, written: written))
+            notingProblem = ""
         } catch {
-            warning = "not noted: \(error)"
+            notingProblem = "\(error)"
         }
     }
 

@@ -21,12 +21,10 @@ struct OpenGroup: ~Copyable {
 
     /// Takes a batch; how many of its records are in it.
     mutating func take(_ export: ExportBatch, nowNanoseconds: UInt64) -> Int {
-        var count = 0
-        for range in export.ranges {
-            count += traces.append(export.batch, records: range)
-            count += logs.append(export.batch, records: range)
-            count += metrics.append(export.batch, records: range)
-        }
+        let count =
+            traces.append(export.batch, ranges: export.ranges)
+            + logs.append(export.batch, ranges: export.ranges)
+            + metrics.append(export.batch, ranges: export.ranges)
         guard count > 0 else { return 0 }
         if isEmpty { openedNanoseconds = nowNanoseconds }
         parts.append((export.ticket, count))

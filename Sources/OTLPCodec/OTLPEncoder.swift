@@ -42,6 +42,16 @@ package struct OTLPEncoder: ~Copyable, Sendable {
     /// are; if there are none nothing is written.
     @discardableResult
     package mutating func append(_ batch: Batch, records: Range<Int> = 0..<Int.max) -> Int {
+        append(batch, ranges: CollectionOfOne(records))
+    }
+
+    /// The same of ranges that rise and are apart. The resource is written once, a scope once in each run of its records:
+    /// whoever leaves out every other record does not make more of a batch than there was.
+    @discardableResult
+    package mutating func append(
+        _ batch: Batch, ranges: some RandomAccessCollection<Range<Int>>
+    ) -> Int {
+        var ranges = ranges[...]
         let payload = batch.bytes
         let bytes = payload.span.bytes
         var request = BatchEncoding(batch: batch, addsDurations: addsDurations)
@@ -51,8 +61,11 @@ package struct OTLPEncoder: ~Copyable, Sendable {
         request.scopeRoom = room
         output.writeResource(batch.resource, batch, bytes, mark)
         for place in batch.places {
-            if place.index < records.lowerBound { continue }
-            if place.index >= records.upperBound { break }
+            while let range = ranges.first, range.upperBound <= place.index {
+                ranges = ranges.dropFirst()
+            }
+            guard let range = ranges.first else { break }
+            if place.index < range.lowerBound { continue }
             switch signal {
             case .traces:
                 if place.isSpan {

@@ -132,25 +132,32 @@ package final class OTLPExporter: Exporter {
         for (lane, begin) in zip(lanes, begins) where begin > 0 {
             left -= settleAnswered(lane, batch, below: begin, &ledger)
         }
-        for range in batch.ranges { left -= take(batch, range, begins, now) }
+        var ranges = batch.ranges[...]
+        while !ranges.isEmpty { left -= takeSome(batch, &ranges, begins, now) }
         // Of a signal that has no endpoint, or of a type that OTLP does not have.
         if left > 0 { ledger.settle(batch.ticket, .excluded(.notSelected), records: left) }
     }
 
-    /// Hands a range's records to their signals, of each from where it begins; how many were taken.
-    private func take(
-        _ batch: ExportBatch, _ records: Range<Int>, _ begins: [Int], _ now: UInt64
+    /// Hands as many records as have room to their signals, of each from where it begins, and takes their places
+    /// off the ranges; how many were taken.
+    private func takeSome(
+        _ batch: ExportBatch, _ ranges: inout ArraySlice<Range<Int>>, _ begins: [Int],
+        _ now: UInt64
     ) -> Int {
+        var room = lanes.reduce(Self.chunk) { min($0, $1.room) }
+        var some: [Range<Int>] = []
+        while room > 0, let range = ranges.popFirst() {
+            let end = min(range.lowerBound + room, range.upperBound)
+            some.append(range.lowerBound..<end)
+            room -= end - range.lowerBound
+            if end < range.upperBound { ranges = [end..<range.upperBound] + ranges }
+        }
         var count = 0
-        var start = records.lowerBound
-        while start < records.upperBound {
-            let room = lanes.reduce(Self.chunk) { min($0, $1.room) }
-            let end = min(start + room, records.upperBound)
-            for (lane, begin) in zip(lanes, begins) where begin < end {
-                let taken = lane.take(batch, max(start, begin)..<end, nowNanoseconds: now)
-                if lane.url != nil { count += taken }
-            }
-            start = end
+        for (lane, begin) in zip(lanes, begins) {
+            let own = begin == 0 ? some : some.compactMap { $0.from(begin) }
+            guard !own.isEmpty else { continue }
+            let taken = lane.take(batch, own, nowNanoseconds: now)
+            if lane.url != nil { count += taken }
         }
         return count
     }
@@ -313,5 +320,12 @@ package final class OTLPExporter: Exporter {
             if let open = lane.openNanoseconds(now: now) { idle = min(idle, open) }
         }
         return idle
+    }
+}
+
+extension Range<Int> {
+    /// What of it is not below a number; nil if nothing is.
+    fileprivate func from(_ begin: Int) -> Range<Int>? {
+        begin < upperBound ? Swift.max(lowerBound, begin)..<upperBound : nil
     }
 }

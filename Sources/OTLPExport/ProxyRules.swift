@@ -31,15 +31,16 @@ package struct ProxyRules: Sendable, Equatable {
     package static func problems(
         for places: [(isSecure: Bool, host: String)], environment: (String) -> String?
     ) -> [String] {
-        var rules = ProxyRules(environment: environment)
-        // Stands for one that cannot be used.
+        let rules = ProxyRules(environment: environment)
+        // As if any could be used: which places would go through one?
+        var assumed = rules
         let any = ProxyAddress("http://localhost")
+        (assumed.secure, assumed.plain) = (any, any)
         return [(true, "HTTPS_PROXY"), (false, "HTTP_PROXY")].compactMap { isSecure, name in
             let variable = [name, name.lowercased()].first { environment($0)?.isEmpty == false }
             guard let variable, (isSecure ? rules.secure : rules.plain) == nil else { return nil }
-            (rules.secure, rules.plain) = (any, any)
             let without = places.filter {
-                $0.isSecure == isSecure && rules.proxy(isSecure: isSecure, host: $0.host) != nil
+                $0.isSecure == isSecure && assumed.proxy(isSecure: isSecure, host: $0.host) != nil
             }
             guard let host = without.first?.host else { return nil }
             return "\(variable) is not used, and \(host) is reached without a proxy: it must be "

@@ -84,10 +84,10 @@ final class SignalLane {
     /// Whether all is settled.
     var isEmpty: Bool { parts.isEmpty && sealed.isEmpty }
 
-    /// Takes the records of its signal in a range of the batch; how many those are. Without an endpoint they
-    /// are only counted.
-    func take(_ export: ExportBatch, _ range: Range<Int>, nowNanoseconds: UInt64) -> Int {
-        let count = encoder.append(export.batch, records: range)
+    /// Takes the records of its signal in ranges of the batch, at least one; how many those are. Without an endpoint
+    /// they are only counted.
+    func take(_ export: ExportBatch, _ ranges: [Range<Int>], nowNanoseconds: UInt64) -> Int {
+        let count = encoder.append(export.batch, ranges: ranges)
         guard url != nil else {
             encoder.removeAll()
             return count
@@ -96,12 +96,12 @@ final class SignalLane {
         if parts.isEmpty { openedNanoseconds = nowNanoseconds }
         let offset = export.offset.rawValue
         var records = count
-        var begin = AnsweredPlace(offset: offset, index: UInt32(range.lowerBound))
+        var begin = AnsweredPlace(offset: offset, index: UInt32(ranges[0].lowerBound))
         if let last = parts.last, last.ticket == export.ticket {
             (records, begin) = (records + last.records, last.begin)
             parts.removeLast()
         }
-        let end = AnsweredPlace(offset: offset, index: UInt32(range.upperBound))
+        let end = AnsweredPlace(offset: offset, index: UInt32(ranges[ranges.count - 1].upperBound))
         parts.append(
             RequestPart(ticket: export.ticket, records: records, begin: begin, end: end))
         if encoder.recordCount >= recordsMax

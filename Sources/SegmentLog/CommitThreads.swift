@@ -158,10 +158,11 @@ final class WriterLoop: @unchecked Sendable {
                 core.queue.withLock({ $0.bytes == 0 && $0.requests.isEmpty && !$0.isClosed }),
                 writer.hasRoom(for: requests)
             else { return nil }
-            let isFirst = writer.syncDue == nil
+            let due = writer.syncDue
             let results = writer.append(requests)
             publish()
-            if isFirst { core.queue.update { $0.hasUnsynced = true } }
+            // At the first of a group, and where so much was written that its sync does not wait for the time.
+            if writer.syncDue != due { core.queue.update { $0.hasUnsynced = true } }
             let end = Clocks.monotonic()
             if end - began > WriterLoop.slowNanoseconds {
                 lentAgainAt = end + WriterLoop.slowRestNanoseconds
@@ -250,8 +251,7 @@ final class WriterLoop: @unchecked Sendable {
         do {
             try writer.keepDamaged(range)
         } catch {
-            // There is no copy; the range is counted all the same.
-            core.statistics.withLock { $0.failure = error.description }
+            // There is no copy: the range is counted and told of all the same, by who found it.
         }
         publish()
     }

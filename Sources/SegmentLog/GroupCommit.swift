@@ -2,7 +2,8 @@ package import ByteCoding
 import Synchronization
 package import SystemIO
 
-/// The log's owner: one thread that appends in groups, one that syncs. Safe to use from any thread.
+/// The log's owner: one thread that appends in groups, one that syncs; whoever finds it idle may append by itself
+/// (decision 0023). Safe to use from any thread.
 package final class GroupCommit: Sendable {
     /// When a batch is acknowledged.
     package enum Durability: Sendable {
@@ -87,7 +88,7 @@ package final class GroupCommit: Sendable {
 
     /// Appends batches on the calling thread if that waits for nobody: nothing is queued, no sync runs, the last writes
     /// were fast, and there is room in the segment. Else nil: `submit` them. One batch of a thread that sleeps in between
-    /// costs two wake-ups less. Blocks for one write into the page cache.
+    /// costs two wake-ups less. Blocks for one write into the page cache; where that fails, for taking it back.
     package func appendNow(_ requests: [AppendRequest]) -> [Result<AppendOutcome, LogError>]? {
         loop.withLock { $0 }?.appendNow(requests)
     }

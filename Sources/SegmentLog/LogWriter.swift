@@ -1,7 +1,7 @@
 package import ByteCoding
 package import SystemIO
 
-/// The log's only writer: one owner, one thread. Appending waits for no sync; syncs are jobs that another
+/// The log's only writer: one owner, one thread at a time. Appending waits for no sync; syncs are jobs that another
 /// thread may do (`beginSync`, `finishSync`).
 ///
 /// States: *writing* → *full* (nothing stored, each append tries again) → *writing*; any →

@@ -50,11 +50,12 @@ package struct BatchBuilder: ~Copyable, Sendable {
     var committedStringBytes = 0
     var committedTraces = 0
     var committedValues = 0
-    /// Bytes of long texts, as often as they were asked for: a batch that repeats them is full before a reader refuses it
+    /// Bytes of long texts, buckets and bounds, as often as they were asked for: a batch that repeats them is full before a reader refuses it
     /// for what it refers to.
     var longTexts = 0
     var committedLongTexts = 0
-    static let longTextBytes = 512
+    /// Who keeps references and does not ask again keeps those of shorter texts only.
+    package static let longTextBytes = 128
     /// The bytes of the batch that its records do not change.
     var tableBytes = 0
 

@@ -163,6 +163,7 @@ extension BatchBuilder {
 
     private mutating func write(buckets: [UInt64]) {
         if buckets.count > BatchLimits.bucketsMax { record.failed = true }
+        longTexts &+= buckets.count &* UnfoldedBytes.bucketBytes
         records.write(varint: UInt64(buckets.count))
         var index = 0
         while index < buckets.count {

@@ -140,6 +140,7 @@ extension BatchBuilder {
             record.failed = true
             return BytesRef(index: 0)
         }
+        if bytes.byteCount >= BatchBuilder.longTextBytes { longTexts &+= bytes.byteCount }
         return bytes.withUnsafeBytes {
             BytesRef(index: UInt32(strings.index(of: $0, binary: true)))
         }
@@ -200,6 +201,7 @@ extension BatchBuilder {
         if bounds.count > BatchLimits.boundsInOneMax { return nil }
         scratch.removeAll()
         for bound in bounds { scratch.write(double: bound) }
+        longTexts &+= bounds.count &* 8
         let found = boundsTable.index(of: scratch, max: BatchLimits.boundsMax)
         countTables()
         return found

@@ -92,9 +92,7 @@ struct BatchChecker: ~Escapable {
         try checkText("resource schema URL")
         _ = try reader.word("resource dropped attributes")
         try checkAttributes("resource attributes")
-        if unfolded.total > BatchLimits.unfoldedResourceBytesMax {
-            throw BatchError(.limitExceeded, at: start, "resource")
-        }
+        try checkContainer(since: 0, at: start, "resource")
     }
 
     private mutating func checkScopes() throws(BatchError) {
@@ -102,12 +100,14 @@ struct BatchChecker: ~Escapable {
         layout.scopes = section(count)
         for _ in 0..<count {
             let outer = reader.enter(try reader.length("scope length"))
+            let start = reader.position
             let before = unfolded.total
             try checkText("scope name")
             try checkText("scope version")
             try checkText("scope schema URL")
             _ = try reader.word("scope dropped attributes")
             try checkAttributes("scope attributes")
+            try checkContainer(since: before, at: start, "scope")
             unfolded.scopes.append(unfolded.total - before)
             reader.leave(to: outer)
         }
@@ -128,10 +128,21 @@ struct BatchChecker: ~Escapable {
             try checkText("metric name")
             try checkText("metric description")
             try checkText("metric unit")
-            unfolded.take(scope: try checkIndex(layout.scopes.count, "metric scope"))
+            let scope = try checkIndex(layout.scopes.count, "metric scope")
             if flags & MetricBit.metadata != 0 { try checkAttributes("metric metadata") }
+            try checkContainer(since: before, at: start, "metric")
+            unfolded.take(scope: scope)
             unfolded.metrics.append(unfolded.total - before)
             reader.leave(to: outer)
+        }
+    }
+
+    /// What is written again and again has a limit of its own.
+    private func checkContainer(
+        since before: Int, at start: Int, _ what: StaticString
+    ) throws(BatchError) {
+        if unfolded.total - before > BatchLimits.unfoldedContainerBytesMax {
+            throw BatchError(.limitExceeded, at: start, what)
         }
     }
 

@@ -32,8 +32,8 @@ package enum BatchLimits {
     package static let valuesMax = 2_097_152
     /// Bytes of a batch where each text, scope, metric and bucket stands as often as it is referred to.
     package static let unfoldedBytesMax = 67_108_864
-    /// Bytes of its resource, likewise: exporters write it again and again.
-    package static let unfoldedResourceBytesMax = 8_388_608
+    /// Bytes of its resource, of a scope or a metric, likewise: exporters write them again and again.
+    package static let unfoldedContainerBytesMax = 1_048_576
     /// The largest sampling threshold: 56 bits.
     package static let samplingThresholdMax: UInt64 = (1 << 56) - 1
 }

@@ -2,7 +2,7 @@
 /// hundred thousand values name takes some hundred kilobytes here, and 100 GB there.
 struct UnfoldedBytes {
     /// A bucket that is not zero takes some bytes in every format; one that is takes as many.
-    private static let bucketBytes: UInt64 = 4
+    static let bucketBytes = 4
 
     /// Bytes of each entry.
     var strings: [UInt32] = []
@@ -29,7 +29,9 @@ struct UnfoldedBytes {
         if index > 0 { total &+= bounds[index &- 1] }
     }
 
-    mutating func take(buckets count: UInt64) { total &+= Int(count &* Self.bucketBytes) }
+    mutating func take(buckets count: UInt64) {
+        total &+= Int(truncatingIfNeeded: count) &* Self.bucketBytes
+    }
 
     /// A record of this scope comes next.
     @inline(__always)

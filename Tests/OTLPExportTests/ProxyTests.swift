@@ -57,6 +57,16 @@ import Testing
         #expect(ProxyRules.problems(for: [(false, host)]) { variables[$0] } == [])
     }
 
+    @Test func `of two that cannot be used each is said`() {
+        let variables = ["HTTPS_PROXY": "https://p", "http_proxy": "socks5://p:1"]
+        let problems = ProxyRules.problems(for: [(true, "a.example"), (false, "b.example")]) {
+            variables[$0]
+        }
+        #expect(problems.count == 2)
+        #expect(problems.first?.hasPrefix("HTTPS_PROXY is not used, and a.example") == true)
+        #expect(problems.last?.hasPrefix("http_proxy is not used, and b.example") == true)
+    }
+
     @Test(arguments: [
         "https://proxy", "socks5://proxy:1", "proxy:0", "", "http://", "a/b:1", "http://[::1",
         "a b",

@@ -68,8 +68,9 @@ import Testing
     func `is bounded where scopes take turns`(_ taking: Bool) throws {
         var builder = builder()
         var scopes: [Int] = []
+        let version = String(repeating: "v", count: 1_000_000)
         for name in ["a", "b"] {
-            scopes.append(builder.index(of: Scope(name: name, version: Self.text)) ?? 0)
+            scopes.append(builder.index(of: Scope(name: name, version: version)) ?? 0)
         }
         #expect(scopes == [1, 2])
         for number in 0..<200 {
@@ -80,13 +81,38 @@ import Testing
         #expect(found?.code == (taking ? .limitExceeded : nil))
     }
 
+    @Test func `fills a batch before bytes are too much`() throws {
+        var builder = builder()
+        let bytes = [UInt8](repeating: 7, count: 1 << 20)
+        var result = AppendResult.appended
+        while result == .appended {
+            span(&builder, .none)
+            builder.beginAttribute(builder.ref("k"))
+            builder.value(builder.ref(bytes: bytes))
+            result = builder.endRecord()
+        }
+        #expect(result == .batchFull)
+        #expect(try Batch(builder.finish(sequence: 1)).header.recordCount == 32)
+    }
+
+    @Test(arguments: [(1_048_575, true), (1_048_576, false)])
+    func `is bounded for a scope by itself`(_ count: Int, _ isTaken: Bool) {
+        var builder = builder()
+        let version = String(repeating: "v", count: count)
+        let scope = builder.index(of: Scope(name: "a", version: version)) ?? 0
+        span(&builder, .none, scope: scope)
+        #expect(builder.endRecord() == .appended)
+        #expect(error(of: builder.finish(sequence: 1))?.code == (isTaken ? nil : .limitExceeded))
+    }
+
     @Test func `is bounded for a resource by itself`() {
+        let text = String(repeating: "x", count: 1 << 17)
         for (count, isTaken) in [(7, true), (9, false)] {
             var builder = BatchBuilder(producer: ID128(high: 1, low: 1))
             builder.begin(
                 baseTime: 1,
                 resource: Resource(
-                    attributes: (0..<count).map { Attribute("k\($0)", .string(Self.text)) }))
+                    attributes: (0..<count).map { Attribute("k\($0)", .string(text)) }))
             span(&builder, .none)
             #expect(builder.endRecord() == .appended)
             let found = error(of: builder.finish(sequence: 1))

@@ -214,7 +214,8 @@ struct RecordEncoder: ~Copyable {
     @inline(never)
     private mutating func add(_ text: String, _ bits: TextBits) -> TextRef {
         let ref = builder.ref(Self.cut(text))
-        names.insert(bits, ref)
+        // The builder counts how often long ones are asked for.
+        if text.utf8.count < BatchBuilder.longTextBytes { names.insert(bits, ref) }
         return ref
     }
 
@@ -226,7 +227,7 @@ struct RecordEncoder: ~Copyable {
     @inline(never)
     private mutating func add(_ name: AttributeKey) -> TextRef {
         let ref = builder.ref(utf8: UnsafeRawBufferPointer(name.bytes))
-        names.insert(name, ref)
+        if name.count < BatchBuilder.longTextBytes { names.insert(name, ref) }
         return ref
     }
 

@@ -127,7 +127,7 @@ final class OTLPIntake: Sendable {
     }
 
     /// Decodes a request and hands what it holds to the log. `completion` is called on the event loop, at once
-    /// if nothing was to be stored.
+    /// if nothing was to be stored, or if the log took it without a wait.
     func take(
         _ bytes: RawSpan, signal: OTLPSignal, encoding: OTLPEncoding, peer: PeerIdentity,
         receiver: ReceiverKind, completion: @escaping (OTLPVerdict) -> Void
